@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+
+# Everything of the library, with its hidden symbols still visible: the tests
+# link this.
+noinst_LTLIBRARIES += libftr_core.la
+libftr_core_la_SOURCES = \
+	lib/api.c \
+	lib/api_group.c \
+	lib/api_regs.c \
+	lib/api_site.c \
+	lib/backend.h \
+	lib/batch.c lib/batch.h \
+	lib/compiler.h \
+	lib/core.c lib/core.h \
+	lib/discover.c lib/discover.h \
+	lib/dispatch.c lib/dispatch.h \
+	lib/ehframe.c lib/ehframe.h \
+	lib/elffile.c lib/elffile.h \
+	lib/error.c lib/error.h \
+	lib/exec.c lib/exec.h \
+	lib/filter.c lib/filter.h \
+	lib/grace.c lib/grace.h \
+	lib/group.c lib/group.h \
+	lib/loader.c lib/loader.h \
+	lib/maps.c lib/maps.h \
+	lib/module.c lib/module.h \
+	lib/options.h \
+	lib/regs.h \
+	lib/rendezvous.c lib/rendezvous.h \
+	lib/set.c lib/set.h \
+	lib/site.c lib/site.h \
+	lib/slot.c lib/slot.h \
+	lib/sys.h \
+	lib/text.c lib/text.h \
+	lib/thread.c lib/thread.h \
+	lib/trap.c lib/trap.h \
+	lib/update.c lib/update.h \
+	backends/x86/insn.c backends/x86/insn.h \
+	backends/x86/trap.c backends/x86/trap.h
+if BACKEND_X86_64
+libftr_core_la_SOURCES += \
+	backends/x86_64/backend.c \
+	backends/x86_64/frame.h \
+	backends/x86_64/entry.S \
+	backends/x86_64/fentry.S \
+	backends/x86_64/syscall.S
+endif
+
+# General registers alone: the hot path runs before vector registers are saved,
+# and handlers that promise to leave these alone call the accessors.
+libftr_core_la_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) -fvisibility=hidden \
+	-fasynchronous-unwind-tables -mgeneral-regs-only
+libftr_core_la_LIBADD = $(ELF_LIBS)
+
+lib_LTLIBRARIES = libftr.la
+libftr_la_SOURCES =
+libftr_la_LIBADD = libftr_core.la $(ELF_LIBS)
+libftr_la_LDFLAGS = -version-info $(FTR_LT_VERSION) -no-undefined \
+	-Wl,--version-script=$(top_srcdir)/lib/libftr.map \
+	-Wl,-z,nodelete -Wl,-z,now -Wl,-z,noexecstack
+libftr_la_DEPENDENCIES = libftr_core.la lib/libftr.map
+EXTRA_DIST += lib/libftr.map lib/floors.txt
