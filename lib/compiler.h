@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Words for what the compiler has no words for.  Floor 1.
+ */
+#ifndef FTR__COMPILER_H
+#define FTR__COMPILER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FTR__LIKELY(x)   __builtin_expect(!!(x), 1)
+#define FTR__UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* One load or store, neither split, repeated nor moved across a FTR__BARRIER(). */
+#define FTR__READ_ONCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define FTR__WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+
+/* Publish a pointer whose target is complete, and read it. */
+#define FTR__PUBLISH(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELEASE)
+#define FTR__FETCH(x)      __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+
+/* For the compiler alone: the other side of the pair runs membarrier(2). */
+#define FTR__BARRIER() __asm__ volatile("" ::: "memory")
+
+#define FTR__ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The path from site to handler and the trap handler run between any two
+ * instructions of the application: no profiling, sanitizer or stack protector
+ * call.  (The whole library is compiled for general registers only.) */
+#if defined(__clang__)
+#define FTR__BARE \
+	__attribute__((no_sanitize("all"), no_stack_protector, patchable_function_entry(0)))
+#else
+#define FTR__BARE                                                             \
+	__attribute__((no_sanitize("all"), no_instrument_function,            \
+		       optimize("no-stack-protector"), patchable_function_entry(0)))
+#endif
+
+static inline uintptr_t ftr__align_down(uintptr_t value, uintptr_t to)
+{
+	return value & ~(to - 1);
+}
+
+static inline uintptr_t ftr__align_up(uintptr_t value, uintptr_t to)
+{
+	return (value + to - 1) & ~(to - 1);
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Code comes to its place as private read-execute pages of a memory file that
+ * was written and closed before: no page is ever both writable and executable,
+ * not even one after the other, so this works under PR_SET_MDWE too.  Where
+ * memory files may not be executed (vm.memfd_noexec), anonymous pages are
+ * written first and made executable after.  Floor 1; no state.
+ */
+#include "lib/exec.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/error.h"
+#include "lib/maps.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+static int reserve_at(uintptr_t at, size_t code_size, size_t data_size)
+{
+	void *p = mmap((void *)at, code_size + data_size, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	/* Kernels before 4.17 take the address as a hint. */
+	if ((uintptr_t)p != at) {
+		munmap(p, code_size + data_size);
+		return -EEXIST;
+	}
+	if (mprotect((void *)(at + code_size), data_size, PROT_READ | PROT_WRITE) == 0)
+		return 0;
+	int error = errno;
+	munmap(p, code_size + data_size);
+	return -error;
+}
+
+int ftr__exec_reserve(uintptr_t low, uintptr_t high, size_t code_size, size_t data_size,
+		      bool highest, uintptr_t *at)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	int result = -EEXIST;
+
+	/* Another thread may take the gap between the look and the mapping. */
+	for (int tries = 0; result == -EEXIST && tries < 16; tries++) {
+		struct ftr__maps maps;
+		result = ftr__maps_read(&maps);
+		if (result)
+			return result;
+		*at = ftr__maps_gap(&maps, ftr__align_up(low, page), ftr__align_down(high, page),
+				    code_size + data_size, page, highest);
+		ftr__maps_free(&maps);
+		if (!*at)
+			return ftr__fail(ENOSPC, "no room for %zu bytes of trampolines in"
+					 " %#lx-%#lx", code_size + data_size, (unsigned long)low,
+					 (unsigned long)high);
+		result = reserve_at(*at, code_size, data_size);
+	}
+	if (result)
+		return ftr__fail(ENOMEM, "mmap of %zu bytes for trampolines failed (errno %d)",
+				 code_size + data_size, -result);
+	return 0;
+}
+
+static int memory_file(const void *code, size_t size)
+{
+	int fd = memfd_create("ftr-trampolines", MFD_CLOEXEC | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("ftr-trampolines", MFD_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (pwrite(fd, code, size, 0) == (ssize_t)size)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool seal_by_file(uintptr_t at, const void *code, size_t size)
+{
+	int fd = memory_file(code, size);
+
+	if (fd < 0)
+		return false;
+	void *p = mmap((void *)at, size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	close(fd);
+	return p != MAP_FAILED;
+}
+
+static bool seal_by_mprotect(uintptr_t at, const void *code, size_t size)
+{
+	if (mprotect((void *)at, size, PROT_READ | PROT_WRITE))
+		return false;
+	memcpy((void *)at, code, size);
+	return mprotect((void *)at, size, PROT_READ | PROT_EXEC) == 0;
+}
+
+int ftr__exec_seal(uintptr_t at, const void *code, size_t code_size)
+{
+	if (seal_by_file(at, code, code_size) || seal_by_mprotect(at, code, code_size))
+		return 0;
+	return ftr__fail(EACCES, "trampolines can't be made executable (errno %d): a security"
+			 " policy of the system forbids it", errno);
+}

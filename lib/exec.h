@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for generated code: complete when it becomes executable, never
+ * written after (P10).  Floor 1.
+ */
+#ifndef FTR__EXEC_H
+#define FTR__EXEC_H
+
+#include "lib/compiler.h"
+
+/*
+ * Reserve code_size + data_size bytes (multiples of pages) within [low, high),
+ * as high or as low as there is room: data, readable and writable and zero, follows the code.  0 with *at, or
+ * -ENOSPC, -ENOMEM, -EACCES.  The range is not accessible as code before
+ * ftr__exec_seal().
+ */
+int ftr__exec_reserve(uintptr_t low, uintptr_t high, size_t code_size, size_t data_size,
+		      bool highest, uintptr_t *at);
+
+/*
+ * Make the reserved range at `at` hold code_size bytes of code, readable and
+ * executable.  0, or -EACCES with a sentence.
+ */
+int ftr__exec_seal(uintptr_t at, const void *code, size_t code_size);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Grace periods: waiting until every handler that was running has ended (H8).
+ * Floor 1.
+ *
+ * The reader stores an odd state, then loads the handler set; the waiting side
+ * has stored the new set, runs membarrier, then loads the states.  So a reader
+ * that it sees outside will load the new set.
+ */
+#ifndef FTR__GRACE_H
+#define FTR__GRACE_H
+
+#include "lib/compiler.h"
+#include <sys/types.h>
+
+/* Register for the membarriers in use; -ENOSYS with a sentence. */
+int ftr__grace_init(void);
+
+/* Every other thread of the process executes a full memory barrier. */
+void ftr__membarrier(void);
+
+/* Every thread of the process executes a core serializing instruction before
+ * it runs user code again. */
+void ftr__sync_core(void);
+
+/* How many ftr__sync_core() and waits there were. */
+extern uint64_t ftr__sync_count, ftr__grace_count;
+
+/*
+ * Wait until every thread but the caller has left the handlers it was in.
+ * 0, or -ETIMEDOUT after timeout_ms, with the thread in *late.
+ */
+int ftr__grace_wait(unsigned timeout_ms, pid_t *late);
+
+/*
+ * The same without a wait: call done(arg) once all threads, the caller too,
+ * have left; perhaps before this returns.  The item must stay until then.
+ */
+struct ftr__grace_item {
+	struct ftr__grace_item *next;
+	void (*done)(void *arg);
+	void *arg;
+};
+void ftr__grace_async(struct ftr__grace_item *item);
+
+/* Run what has become due.  From a thread that is outside handlers. */
+void ftr__grace_poll(void);
+
+/* The outermost handler of a thread with `notify` set has ended. */
+void ftr__grace_notice(void);
+
+/* Whether something still waits in ftr__grace_async(). */
+bool ftr__grace_pending(void);
+
+#endif

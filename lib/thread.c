@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool of thread nodes.  Floor 1.
+ *
+ * Invariant: chunks are only ever added, at the head of a list; a node belongs
+ * to the thread whose id is in `tid`, which it got by compare-and-swap from 0
+ * (or from its own id: a node that an ended thread of the same id left).  No
+ * lock anywhere: registration may run in any signal handler.
+ */
+#include "lib/thread.h"
+
+#include <linux/mman.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/sys.h"
+
+__thread struct ftr__thread *ftr__self;
+
+enum { CHUNK_SIZE = 64 * 1024 };
+
+struct chunk {
+	struct chunk *next;
+	struct ftr__thread nodes[];
+};
+
+enum { NODES_PER_CHUNK = (CHUNK_SIZE - sizeof(struct chunk)) / sizeof(struct ftr__thread) };
+
+static struct chunk *chunks;
+
+FTR__BARE static struct chunk *chunk_add(void)
+{
+	long at = ftr__syscall(
+#ifdef SYS_mmap2
+		SYS_mmap2,
+#else
+		SYS_mmap,
+#endif
+		0, CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at < 0 && at > -4096)
+		return NULL;
+	struct chunk *chunk = (struct chunk *)at;
+	chunk->next = FTR__FETCH(chunks);
+	while (!__atomic_compare_exchange_n(&chunks, &chunk->next, chunk, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	return chunk;
+}
+
+FTR__BARE static struct ftr__thread *chunk_claim(struct chunk *chunk, pid_t from, pid_t tid)
+{
+	for (size_t i = 0; i < NODES_PER_CHUNK; i++) {
+		pid_t expected = from;
+		if (FTR__READ_ONCE(chunk->nodes[i].tid) == from &&
+		    __atomic_compare_exchange_n(&chunk->nodes[i].tid, &expected, tid, false,
+						__ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+			return &chunk->nodes[i];
+	}
+	return NULL;
+}
+
+FTR__BARE static struct ftr__thread *claim(pid_t from, pid_t tid)
+{
+	struct ftr__thread *node = NULL;
+
+	for (struct chunk *c = FTR__FETCH(chunks); c && !node; c = c->next)
+		node = chunk_claim(c, from, tid);
+	return node;
+}
+
+/* Free the nodes whose threads have ended; how many. */
+FTR__BARE static size_t reclaim(void)
+{
+	pid_t pid = ftr__sys_getpid();
+	size_t freed = 0;
+
+	for (struct chunk *c = FTR__FETCH(chunks); c; c = c->next) {
+		for (size_t i = 0; i < NODES_PER_CHUNK; i++) {
+			pid_t tid = FTR__READ_ONCE(c->nodes[i].tid);
+			/* ESRCH is 3: no such thread in this process. */
+			if (tid <= 0 || ftr__sys_tgkill(pid, tid, 0) != -3)
+				continue;
+			freed += __atomic_compare_exchange_n(&c->nodes[i].tid, &tid, 0, false,
+							     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+		}
+	}
+	return freed;
+}
+
+/*
+ * A free node; the dead are looked for before the pool grows.  It grows too
+ * where that freed less than a quarter of a chunk, so that a process with many
+ * living threads does not look again for each new one.
+ */
+FTR__BARE static struct ftr__thread *node_get(pid_t tid)
+{
+	struct ftr__thread *node = claim(tid, tid);
+
+	if (!node)
+		node = claim(0, tid);
+	if (node)
+		return node;
+	struct chunk *grown = NULL;
+	if (reclaim() < NODES_PER_CHUNK / 4)
+		grown = chunk_add();
+	return grown ? chunk_claim(grown, 0, tid) : claim(0, tid);
+}
+
+FTR__BARE static void node_reset(struct ftr__thread *node)
+{
+	struct timespec now = { 0, 0 };
+
+	ftr__syscall(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now, 0, 0, 0, 0);
+	node->born = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	node->sp = 0;
+	node->notify = 0;
+	node->api_depth = 0;
+	node->looked = 0;
+	node->error[0] = 0;
+	/* Keep counting: a waiting side may hold the former owner's value. */
+	FTR__WRITE_ONCE(node->state, (node->state + 2) & ~(uintptr_t)1);
+}
+
+FTR__BARE struct ftr__thread *ftr__thread_register(void)
+{
+	/* Everything but what an instruction of ours could raise: a signal
+	 * handler in between would make a second node. */
+	uint64_t all = ~(uint64_t)0, old = 0;
+	static const int synchronous[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+
+	for (size_t i = 0; i < FTR__ARRAY_SIZE(synchronous); i++)
+		all &= ~((uint64_t)1 << (synchronous[i] - 1));
+	ftr__sys_sigprocmask(SIG_BLOCK, &all, &old);
+	struct ftr__thread *node = ftr__self;
+	if (!node) {
+		node = node_get(ftr__sys_gettid());
+		if (node) {
+			node_reset(node);
+			ftr__self = node;
+		}
+	}
+	ftr__sys_sigprocmask(SIG_SETMASK, &old, NULL);
+	return node;
+}
+
+bool ftr__thread_for_each(bool (*fn)(struct ftr__thread *thread, void *arg), void *arg)
+{
+	for (struct chunk *c = FTR__FETCH(chunks); c; c = c->next)
+		for (size_t i = 0; i < NODES_PER_CHUNK; i++)
+			if (FTR__READ_ONCE(c->nodes[i].tid) > 0 && fn(&c->nodes[i], arg))
+				return true;
+	return false;
+}
+
+/* "/proc/self/task/N/stat" without stdio: this runs in signal handlers too. */
+static void stat_path(char *path, pid_t tid)
+{
+	static const char head[] = "/proc/self/task/", tail[] = "/stat";
+	char digits[12];
+	int n = 0;
+
+	for (const char *c = head; *c; c++)
+		*path++ = *c;
+	do
+		digits[n++] = (char)('0' + tid % 10);
+	while ((tid /= 10) != 0);
+	while (n)
+		*path++ = digits[--n];
+	for (size_t i = 0; i < sizeof tail; i++)
+		*path++ = tail[i];
+}
+
+/* Field 22 of stat: clock ticks since boot; 0: no such thread. */
+static uint64_t start_time(pid_t tid)
+{
+	char path[48], text[768];
+	uint64_t ticks = 0;
+
+	stat_path(path, tid);
+	long fd = ftr__syscall(SYS_openat, -100 /* AT_FDCWD */, (long)path, 0 /* O_RDONLY */,
+			       0, 0, 0);
+	if (fd < 0)
+		return 0;
+	long length = ftr__syscall(SYS_read, fd, (long)text, sizeof text, 0, 0, 0);
+	ftr__syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+
+	/* The name, field 2, may hold anything: go on behind its last ')'. */
+	long at = length - 1;
+	while (at > 0 && text[at] != ')')
+		at--;
+	for (int field = 2; at >= 0 && at < length && field < 22; at++)
+		field += text[at] == ' ';
+	for (; at > 0 && at < length && text[at] >= '0' && text[at] <= '9'; at++)
+		ticks = ticks * 10 + (uint64_t)(text[at] - '0');
+	return ticks;
+}
+
+bool ftr__thread_alive(const struct ftr__thread *thread)
+{
+	uint64_t ticks = start_time(FTR__READ_ONCE(thread->tid));
+
+	if (!ticks)
+		return false;
+	/* A later thread of the same id started after this node was taken;
+	 * two ticks are for the clock's grain. */
+	long hz = sysconf(_SC_CLK_TCK);
+	return ticks * 1000000000u / (uint64_t)hz <= thread->born + 2000000000u / (uint64_t)hz;
+}
+
+FTR__BARE bool ftr__thread_jumped_over(const struct ftr__thread *self, uintptr_t sp)
+{
+	/* Nested close below the outer frame: the common case, no system call. */
+	if (sp <= self->sp && self->sp - sp < 64 * 1024)
+		return false;
+
+	stack_t alt;
+	if (ftr__syscall(SYS_sigaltstack, 0, (long)&alt, 0, 0, 0, 0) < 0)
+		return sp > self->sp;
+	bool now_on_alt = sp - (uintptr_t)alt.ss_sp < alt.ss_size && !(alt.ss_flags & SS_DISABLE);
+	bool outer_on_alt =
+		self->sp - (uintptr_t)alt.ss_sp < alt.ss_size && !(alt.ss_flags & SS_DISABLE);
+
+	if (now_on_alt != outer_on_alt)
+		return outer_on_alt; /* left the signal's stack; or entered it just now */
+	return sp > self->sp;
+}
+
+bool ftr__thread_inside(void)
+{
+	const struct ftr__thread *self = ftr__self;
+
+	return self && (self->state & 1) &&
+	       !ftr__thread_jumped_over(self, (uintptr_t)__builtin_frame_address(0));
+}
+
+void ftr__thread_forked(void)
+{
+	for (struct chunk *c = FTR__FETCH(chunks); c; c = c->next)
+		for (size_t i = 0; i < NODES_PER_CHUNK; i++)
+			if (&c->nodes[i] != ftr__self)
+				FTR__WRITE_ONCE(c->nodes[i].tid, 0);
+	if (ftr__self)
+		ftr__self->tid = ftr__sys_gettid();
+}

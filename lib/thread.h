@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads, as the hot path and the waiting side see them.  Floor 1.
+ *
+ * Each thread that ever reached a handler owns a node in a pool that is never
+ * unmapped, so that the waiting side may read every node at any time.  Nodes
+ * of threads that have ended are taken again.
+ */
+#ifndef FTR__THREAD_H
+#define FTR__THREAD_H
+
+#include "lib/compiler.h"
+#include <sys/types.h>
+
+enum { FTR__ERROR_ROOM = 384 };
+
+struct ftr__thread {
+	/* Even: outside; odd: inside a handler.  Written by its thread alone:
+	 * +1 on entry, before the handler set is loaded, +1 on exit.  Pairs
+	 * with the membarrier in ftr__grace_wait(). */
+	uintptr_t state;
+	/* Stack pointer of the outermost handler's frame, while state is odd. */
+	uintptr_t sp;
+	/* A waiting side wants ftr__grace_notice() run when state gets even. */
+	uint32_t notify;
+	/* The owner; 0: the node is free. */
+	pid_t tid;
+	/* How deep its thread is in the library's own calls (lib/core.h). */
+	uint32_t api_depth;
+	/* The rendezvous for which its thread looked at its own stack. */
+	uint32_t looked;
+	/* CLOCK_BOOTTIME at registration, ns: tells a thread from a later one
+	 * that got its id. */
+	uint64_t born;
+	char error[FTR__ERROR_ROOM];
+} __attribute__((aligned(64)));
+
+/* This thread's node, or NULL before its first call.  Initial-exec, one word:
+ * a library that is loaded by dlopen() has room for that. */
+extern __thread struct ftr__thread *ftr__self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/*
+ * Give the calling thread a node.  Async-signal-safe; takes no lock.
+ * NULL: no memory.
+ */
+struct ftr__thread *ftr__thread_register(void);
+
+static inline struct ftr__thread *ftr__thread_self(void)
+{
+	return FTR__LIKELY(ftr__self != NULL) ? ftr__self : ftr__thread_register();
+}
+
+/* Call fn for each node that has an owner, until it returns true. */
+bool ftr__thread_for_each(bool (*fn)(struct ftr__thread *thread, void *arg), void *arg);
+
+/* Whether the thread that owns the node still runs; reads /proc. */
+bool ftr__thread_alive(const struct ftr__thread *thread);
+
+/*
+ * Whether the handler that made the calling thread's state odd was jumped
+ * over: its frame is no longer on the stack that sp stands on (H7).
+ */
+bool ftr__thread_jumped_over(const struct ftr__thread *self, uintptr_t sp);
+
+/* Whether the calling thread is inside a handler that was not jumped over. */
+bool ftr__thread_inside(void);
+
+/* In the child of a fork: only the calling thread lives. */
+void ftr__thread_forked(void);
+
+#endif
