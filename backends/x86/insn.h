@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The instructions that x86_64 and i386 sites are made of: nops, call, jmp,
+ * int3, endbr.  (Intel SDM volume 2, "Instruction Set Reference": NOP, CALL,
+ * JMP, INT3, ENDBR32, ENDBR64; AMD64 APM volume 3, the same.)
+ */
+#ifndef FTR__X86_INSN_H
+#define FTR__X86_INSN_H
+
+#include "lib/backend.h"
+
+enum { FTR__X86_INT3 = 0xcc, FTR__X86_CALL_SIZE = 5, FTR__X86_MAX_NOP = 15 };
+
+enum ftr__x86_op { FTR__X86_NOP, FTR__X86_CALL, FTR__X86_JMP };
+
+size_t ftr__x86_landing_length(const uint8_t *bytes, size_t room);
+size_t ftr__x86_nop_length(const uint8_t *bytes, size_t room);
+const char *ftr__x86_site_form(const uint8_t *bytes, size_t room, enum ftr__table_kind table,
+			       struct ftr__form *form);
+
+/* One nop instruction of 1 to 9 bytes (SDM, NOP: "Recommended Multi-Byte
+ * Sequence of NOP Instruction"). */
+void ftr__x86_encode_nop(uint8_t *at, unsigned length);
+/* `call target` in 5 bytes, or in 6 with an address-size prefix before it. */
+bool ftr__x86_encode_call(uint8_t *at, unsigned length, uintptr_t ip, uintptr_t target);
+/* `jmp target` in 5 bytes. */
+bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target);
+
+/* What the bytes at ip do; *target for calls and jumps.  An indirect call
+ * through memory reads its target from there. */
+enum ftr__x86_op ftr__x86_decode(const uint8_t *bytes, uintptr_t ip, uintptr_t *target);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The x86_64 backend: the vtable and what is not shared with i386.
+ *
+ * A call emulated in the trap handler pushes on the interrupted stack: the
+ * kernel left the red zone between that stack pointer and the signal frame
+ * (Linux arch/x86/kernel/signal.c, get_sigframe), so the word below it is free.
+ */
+#include <ucontext.h>
+
+#include "backends/x86/insn.h"
+#include "backends/x86/trap.h"
+#include "backends/x86_64/frame.h"
+
+enum { SLOT_SIZE = 16, SLOT_DATA = 8 };
+
+void ftr__x86_64_args_none(void);
+void ftr__x86_64_args_sse(void);
+void ftr__x86_64_args_avx(void);
+void ftr__x86_64_args_avx512(void);
+void ftr__x86_64_regs_none(void);
+void ftr__x86_64_regs_sse(void);
+void ftr__x86_64_regs_avx(void);
+void ftr__x86_64_regs_avx512(void);
+void ftr__x86_64_just_return(void);
+
+/* --- traps ---------------------------------------------------------------- */
+
+FTR__BARE static greg_t *gregs(const void *ucontext)
+{
+	return ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+}
+
+/* int3 leaves the address behind it (SDM volume 3, "Interrupt 3—Breakpoint
+ * Exception"). */
+FTR__BARE static uintptr_t trap_address(const void *ucontext)
+{
+	return (uintptr_t)gregs(ucontext)[REG_RIP] - 1;
+}
+
+FTR__BARE static uintptr_t trap_sp(const void *ucontext)
+{
+	return (uintptr_t)gregs(ucontext)[REG_RSP];
+}
+
+FTR__BARE static void trap_resume(void *ucontext, uintptr_t ip)
+{
+	gregs(ucontext)[REG_RIP] = (greg_t)ip;
+}
+
+FTR__BARE static void push_call(void *ucontext, uintptr_t next, uintptr_t target)
+{
+	greg_t *regs = gregs(ucontext);
+	uintptr_t sp = (uintptr_t)regs[REG_RSP] - sizeof next;
+
+	*(uintptr_t *)sp = next;
+	regs[REG_RSP] = (greg_t)sp;
+	regs[REG_RIP] = (greg_t)target;
+}
+
+FTR__BARE static void trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
+				   unsigned length)
+{
+	ftr__x86_emulate(ucontext, ip, bytes, length, push_call, trap_resume);
+}
+
+/* --- trampolines ----------------------------------------------------------- */
+
+/*
+ * slot i:   68 imm32        push $number
+ *           ff 25 disp32    jmp *word_i(%rip)
+ *           cc ...
+ */
+static void slots_emit(uint8_t *code, size_t n, uint32_t first, size_t data_distance)
+{
+	for (size_t i = 0; i < n; i++, code += SLOT_SIZE) {
+		uint32_t number = first + (uint32_t)i;
+		uint32_t disp = (uint32_t)(data_distance + i * SLOT_DATA - i * SLOT_SIZE - 11);
+
+		__builtin_memset(code, FTR__X86_INT3, SLOT_SIZE);
+		code[0] = 0x68;
+		__builtin_memcpy(code + 1, &number, sizeof number);
+		code[5] = 0xff;
+		code[6] = 0x25;
+		__builtin_memcpy(code + 7, &disp, sizeof disp);
+	}
+}
+
+/* The widest vector registers that CPU and kernel have switched on (SDM volume
+ * 1, "Detection of AVX Instructions", "Detection of AVX-512"). */
+static unsigned widest(void)
+{
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx512f"))
+		return 3;
+	return __builtin_cpu_supports("avx") ? 2 : 1;
+}
+
+static uintptr_t caller(bool whole_regs, enum ftr__vectors vectors)
+{
+	static void (*const callers[2][4])(void) = {
+		{ ftr__x86_64_args_none, ftr__x86_64_args_sse, ftr__x86_64_args_avx,
+		  ftr__x86_64_args_avx512 },
+		{ ftr__x86_64_regs_none, ftr__x86_64_regs_sse, ftr__x86_64_regs_avx,
+		  ftr__x86_64_regs_avx512 },
+	};
+
+	return (uintptr_t)callers[whole_regs][vectors == FTR__VECTORS_NONE ? 0 : widest()];
+}
+
+/* --- registers -------------------------------------------------------------- */
+
+/* S of frame.h: where the slot's number lies. */
+static uintptr_t slot_word(const struct ftr_regs *regs)
+{
+	return (uintptr_t)(regs + 1) + (regs->whole ? FTR_X86_64_ROOM : 0);
+}
+
+static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
+{
+	return regs->whole ? &regs->pt : NULL;
+}
+
+/* The args caller has no pt_regs.ip: the word that the site pushed serves. */
+static uintptr_t *ip_of(const struct ftr_regs *regs)
+{
+	return regs->whole ? (uintptr_t *)&regs->pt.rip : (uintptr_t *)(slot_word(regs) + 8);
+}
+
+static uintptr_t regs_ip(const struct ftr_regs *regs)
+{
+	return *ip_of(regs);
+}
+
+static void regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
+{
+	*ip_of(regs) = ip;
+}
+
+static uintptr_t regs_sp(const struct ftr_regs *regs)
+{
+	return regs->whole ? regs->pt.rsp : slot_word(regs) + 16;
+}
+
+/* The args caller keeps what lahf and seto gave: ah and al. */
+static uintptr_t regs_flags(const struct ftr_regs *regs)
+{
+	uintptr_t flags = regs->pt.eflags;
+
+	if (regs->whole)
+		return flags;
+	return ((flags >> 8) & (FTR_X86_ARITHMETIC_FLAGS & 0xff)) | (flags & 1) << 11;
+}
+
+static uintptr_t *regs_arg(struct ftr_regs *regs, unsigned n)
+{
+	unsigned long *const in_register[] = { &regs->pt.rdi, &regs->pt.rsi, &regs->pt.rdx,
+					       &regs->pt.rcx, &regs->pt.r8, &regs->pt.r9 };
+
+	if (n < FTR__ARRAY_SIZE(in_register))
+		return (uintptr_t *)in_register[n];
+	/* Above the return address into the parent. */
+	return (uintptr_t *)(slot_word(regs) + 24) + (n - FTR__ARRAY_SIZE(in_register));
+}
+
+static uintptr_t *regs_return(struct ftr_regs *regs)
+{
+	return (uintptr_t *)&regs->pt.rax;
+}
+
+static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
+{
+	size_t size = regs->vector_width;
+
+	if (width)
+		*width = size;
+	if (!size || n > 7)
+		return NULL;
+	uintptr_t first = ftr__align_down((uintptr_t)regs - 8 * size, 64);
+	return (void *)(first + n * size);
+}
+
+static const struct ftr_backend backend = {
+	.name = "x86_64",
+	.breakpoint = FTR__X86_INT3,
+	.slot_size = SLOT_SIZE,
+	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
+		       FTR_GROUP_NO_SIMD,
+	.reach = 0x7fff0000,
+	.landing_length = ftr__x86_landing_length,
+	.nop_length = ftr__x86_nop_length,
+	.site_form = ftr__x86_site_form,
+	.encode_nop = ftr__x86_encode_nop,
+	.encode_call = ftr__x86_encode_call,
+	.trap_address = trap_address,
+	.trap_sp = trap_sp,
+	.trap_resume = trap_resume,
+	.trap_emulate = trap_emulate,
+	.slots_emit = slots_emit,
+	.caller = caller,
+	.regs_pt_regs = regs_pt_regs,
+	.regs_ip = regs_ip,
+	.regs_set_ip = regs_set_ip,
+	.regs_sp = regs_sp,
+	.regs_flags = regs_flags,
+	.regs_arg = regs_arg,
+	.regs_return = regs_return,
+	.regs_vector = regs_vector,
+	.just_return = (uintptr_t)ftr__x86_64_just_return,
+};
+
+const struct ftr_backend *const ftr__backend = &backend;

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The x86_64 register frame, for C and assembly.
+ *
+ * A caller is entered with S = rsp:
+ *
+ *     S + 16   return address into the parent; the traced function's rsp
+ *     S +  8   return address into the traced function (pushed by the site)
+ *     S        the slot's number (pushed by the slot)
+ *
+ * and builds below it
+ *
+ *     S - room                end of struct ftr_regs; room is 0 for the args
+ *                             caller, FTR_X86_64_ROOM for the regs caller:
+ *                             what a handler may lower sp by, and three words
+ *     S - room - REGS_SIZE    R, struct ftr_regs
+ *     aligned down by 64      the vector argument registers, rsp
+ */
+#ifndef FTR__X86_64_FRAME_H
+#define FTR__X86_64_FRAME_H
+
+#define FTR_X86_64_ROOM (256 + 32)
+
+/* Offsets from R.  pt_regs begins at 16, in the order of <asm/ptrace.h>. */
+#define R_GROUP    0
+#define R_WIDTH    8 /* of a saved vector register, bytes; 0: none saved */
+#define R_WHOLE    10 /* the regs caller made it */
+#define R_PT       16
+#define R_R15      (R_PT + 0)
+#define R_R14      (R_PT + 8)
+#define R_R13      (R_PT + 16)
+#define R_R12      (R_PT + 24)
+#define R_BP       (R_PT + 32)
+#define R_BX       (R_PT + 40)
+#define R_R11      (R_PT + 48)
+#define R_R10      (R_PT + 56)
+#define R_R9       (R_PT + 64)
+#define R_R8       (R_PT + 72)
+#define R_AX       (R_PT + 80)
+#define R_CX       (R_PT + 88)
+#define R_DX       (R_PT + 96)
+#define R_SI       (R_PT + 104)
+#define R_DI       (R_PT + 112)
+#define R_ORIG_AX  (R_PT + 120)
+#define R_IP       (R_PT + 128)
+#define R_CS       (R_PT + 136)
+#define R_FLAGS    (R_PT + 144)
+#define R_SP       (R_PT + 152)
+#define R_SS       (R_PT + 160)
+#define R_OLDFLAGS (R_PT + 168) /* flags as found, to see what a handler changed */
+#define REGS_SIZE  (R_OLDFLAGS + 8)
+
+/* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
+#define FTR_X86_ARITHMETIC_FLAGS 0x8d5
+
+#ifndef __ASSEMBLER__
+
+#include <asm/ptrace.h>
+#include <stddef.h>
+
+#include "lib/backend.h"
+#include "lib/regs.h"
+
+struct ftr_regs {
+	struct ftr__regs_head head;
+	uint16_t vector_width;
+	uint16_t whole;
+	uint32_t unused;
+	struct pt_regs pt;
+	uintptr_t old_flags;
+};
+
+#define FTR__AT(field, offset) \
+	_Static_assert(offsetof(struct ftr_regs, field) == (offset), #field)
+FTR__AT(head.group, R_GROUP);
+FTR__AT(vector_width, R_WIDTH);
+FTR__AT(whole, R_WHOLE);
+FTR__AT(pt.r15, R_R15);
+FTR__AT(pt.r14, R_R14);
+FTR__AT(pt.r13, R_R13);
+FTR__AT(pt.r12, R_R12);
+FTR__AT(pt.rbp, R_BP);
+FTR__AT(pt.rbx, R_BX);
+FTR__AT(pt.r11, R_R11);
+FTR__AT(pt.r10, R_R10);
+FTR__AT(pt.r9, R_R9);
+FTR__AT(pt.r8, R_R8);
+FTR__AT(pt.rax, R_AX);
+FTR__AT(pt.rcx, R_CX);
+FTR__AT(pt.rdx, R_DX);
+FTR__AT(pt.rsi, R_SI);
+FTR__AT(pt.rdi, R_DI);
+FTR__AT(pt.orig_rax, R_ORIG_AX);
+FTR__AT(pt.rip, R_IP);
+FTR__AT(pt.cs, R_CS);
+FTR__AT(pt.eflags, R_FLAGS);
+FTR__AT(pt.rsp, R_SP);
+FTR__AT(pt.ss, R_SS);
+FTR__AT(old_flags, R_OLDFLAGS);
+_Static_assert(sizeof(struct ftr_regs) == REGS_SIZE, "size");
+_Static_assert(FTR_X86_64_ROOM >= FTR_SP_ROOM + 24, "room for flags, rbp and ip below sp");
+
+#endif /* __ASSEMBLER__ */
+#endif

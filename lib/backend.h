@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract between the library and an architecture.  Floor 2.
+ *
+ * A backend is one const struct.  Generic code knows instructions only as
+ * bytes that a backend wrote, and registers only through it.  Adding an
+ * architecture is a folder under backends/ and a line in configure.ac.
+ */
+#ifndef FTR__BACKEND_H
+#define FTR__BACKEND_H
+
+#include "ftr/ftr.h"
+#include "lib/compiler.h"
+#include "lib/elffile.h"
+#include "lib/text.h"
+
+/* What a caller saves of the vector registers. */
+enum ftr__vectors {
+	FTR__VECTORS_NONE, /* every handler promised general registers only */
+	FTR__VECTORS_ARGS  /* the vector argument registers, in full width */
+};
+
+/* What stands at a place that a table names, and what a site makes of it. */
+struct ftr__form {
+	enum ftr_site_kind kind;
+	uint8_t site_length;    /* of the site's call: where a handler's ip + length is */
+	uint8_t pad_length;     /* of what stands there now */
+	uint8_t instructions;   /* how many; with more than one, P9 */
+	uint8_t normal_size;    /* bytes of `normal` to write; 0: it is normal already */
+	uint8_t normal[FTR__PATCH_MAX];
+};
+
+struct ftr_backend {
+	const char *name;
+	uint8_t breakpoint;      /* one byte */
+	uint8_t slot_size;       /* code bytes of a trampoline slot */
+	uint32_t group_flags;    /* the FTR_GROUP_* that this architecture has */
+	uintptr_t reach;         /* a call's target is closer than this; 0: any */
+
+	/* --- instructions --- */
+
+	/* Length of a landing pad (endbr) at `bytes`, or 0. */
+	size_t (*landing_length)(const uint8_t *bytes, size_t room);
+	/* Length of the nop instruction at `bytes`, or 0. */
+	size_t (*nop_length)(const uint8_t *bytes, size_t room);
+	/* Recognise what a table of this kind may point at.  NULL, or why it
+	 * is no site. */
+	const char *(*site_form)(const uint8_t *bytes, size_t room, enum ftr__table_kind table,
+				 struct ftr__form *form);
+	void (*encode_nop)(uint8_t *at, unsigned length);
+	/* false: the target is out of reach. */
+	bool (*encode_call)(uint8_t *at, unsigned length, uintptr_t ip, uintptr_t target);
+
+	/* --- traps; async-signal-safe, no traced code --- */
+
+	/* The address of the breakpoint that raised the signal, if one did. */
+	uintptr_t (*trap_address)(const void *ucontext);
+	uintptr_t (*trap_sp)(const void *ucontext);
+	void (*trap_resume)(void *ucontext, uintptr_t ip);
+	/* Do what the `length` bytes of instructions would do at ip: a call or
+	 * jump, or nops. */
+	void (*trap_emulate)(void *ucontext, uintptr_t ip, const uint8_t *bytes, unsigned length);
+
+	/* --- trampolines --- */
+
+	/* Write n slots: slot i hands number first + i to the routine whose
+	 * address lies in word i of the data, which starts data_distance bytes
+	 * behind slot 0. */
+	void (*slots_emit)(uint8_t *code, size_t n, uint32_t first, size_t data_distance);
+	/* The caller (entry routine) for a set of handlers. */
+	uintptr_t (*caller)(bool whole_regs, enum ftr__vectors vectors);
+
+	/* --- registers --- */
+
+	struct pt_regs *(*regs_pt_regs)(struct ftr_regs *regs);
+	uintptr_t (*regs_ip)(const struct ftr_regs *regs);
+	void (*regs_set_ip)(struct ftr_regs *regs, uintptr_t ip);
+	uintptr_t (*regs_sp)(const struct ftr_regs *regs);
+	uintptr_t (*regs_flags)(const struct ftr_regs *regs);
+	/* Where the n-th integer argument lies. */
+	uintptr_t *(*regs_arg)(struct ftr_regs *regs, unsigned n);
+	uintptr_t *(*regs_return)(struct ftr_regs *regs);
+	void *(*regs_vector)(struct ftr_regs *regs, unsigned n, size_t *width);
+	/* A routine that does nothing but return to the traced function's caller. */
+	uintptr_t just_return;
+};
+
+/* The one that configure chose. */
+extern const struct ftr_backend *const ftr__backend;
+
+/*
+ * Every caller enters here with the registers saved (lib/dispatch.c).
+ *
+ * regs: the frame; slot: the number that the slot handed over; return_ip: what
+ * the site's call pushed; parent_ip: the traced function's return address.
+ * Returns where execution goes on.
+ */
+uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_t return_ip,
+			uintptr_t parent_ip);
+
+#endif
