@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changing instructions under running threads.  Floor 3.
+ *
+ * The protocol, for any number of patches, each of one instruction (Linux
+ * arch/x86/kernel/alternative.c, text_poke_bp_batch, in user space):
+ *
+ *   1. verify that every patch's bytes are the expected ones; write nothing
+ *      unless all are
+ *   2. publish the patches to the trap handler, then write a breakpoint over
+ *      every first byte; sync
+ *        a thread now runs an old instruction whole, or traps and is resumed
+ *        as the old one would have run
+ *   3. write all other bytes; sync
+ *        no thread fetches these: it would have to pass a first byte
+ *   4. commit: from here on traps resume as the new instruction would run
+ *   5. write every first byte; sync
+ *   6. withdraw the patches; wait until no thread is in the handler
+ *
+ * A thread that trapped before 5 and comes to the handler after 6 finds no
+ * patch, but a site whose byte is no breakpoint: it is resumed at the site and
+ * runs the new instruction.
+ *
+ * Old instructions that were met by a prefetch before the sync are done with
+ * after it: membarrier's SYNC_CORE makes every core that runs the process
+ * execute a serializing instruction (SDM volume 3, "Handling Self- and
+ * Cross-Modifying Code").
+ */
+#include "lib/batch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/error.h"
+#include "lib/grace.h"
+#include "lib/rendezvous.h"
+#include "lib/trap.h"
+
+uint64_t ftr__batch_count, ftr__batch_pokes, ftr__batch_last_ns;
+unsigned ftr__batch_patience_ms = 1000;
+bool ftr__batch_stuck;
+void (*ftr__batch_hold)(enum ftr__batch_phase phase);
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void hex(char *out, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out += sprintf(out, i ? " %02x" : "%02x", bytes[i]);
+}
+
+static int mismatch(const struct ftr__patch *patch)
+{
+	char expected[3 * FTR__PATCH_MAX + 1], found[3 * FTR__PATCH_MAX + 1];
+
+	hex(expected, patch->before, patch->size);
+	hex(found, (const uint8_t *)patch->ip, patch->size);
+	return ftr__fail(EILSEQ, "the site at %#lx does not hold the bytes expected: expected %s,"
+			 " found %s", (unsigned long)patch->ip, expected, found);
+}
+
+static int verify(const struct ftr__patch *patches, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct ftr__patch *p = &patches[i];
+		const uint8_t *at = (const uint8_t *)p->ip;
+		uint32_t four;
+
+		if (FTR__LIKELY(p->size == 5)) {
+			memcpy(&four, p->before, 4);
+			uint32_t found;
+			memcpy(&found, at, 4);
+			if (four == found && at[4] == p->before[4])
+				continue;
+		} else if (!memcmp(at, p->before, p->size)) {
+			continue;
+		}
+		return mismatch(p);
+	}
+	return 0;
+}
+
+static void hold(enum ftr__batch_phase phase)
+{
+	if (FTR__UNLIKELY(ftr__batch_hold != NULL))
+		ftr__batch_hold(phase);
+}
+
+/* A later pass of a failing system may fail too: try again, then give up. */
+static bool pass_surely(struct ftr__text_window *window, enum ftr__pass pass)
+{
+	for (int tries = 0; tries < 3; tries++)
+		if (!ftr__text_pass(window, pass))
+			return true;
+	return false;
+}
+
+/*
+ * A write failed: bring the old bytes back the same way.  Heads that are new
+ * already become breakpoints first.  Where even that can't be written the
+ * patches stay published and every breakpoint that stands is emulated as the
+ * old instruction for good: wrong is nothing, but no batch can follow.
+ */
+static void roll_back(struct ftr__text_window *window)
+{
+	ftr__trap_rollback();
+	bool done = pass_surely(window, FTR__PASS_BREAKPOINTS);
+	ftr__sync_core();
+	done = done && pass_surely(window, FTR__PASS_OLD_TAILS);
+	ftr__sync_core();
+	done = done && pass_surely(window, FTR__PASS_OLD_HEADS);
+	ftr__sync_core();
+	ftr__batch_stuck = !done;
+}
+
+/* What a thread may stand in stays as it is: "change" it to the same bytes. */
+static void leave_occupied(struct ftr__patch *patches, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (patches[i].occupied)
+			memcpy(patches[i].after, patches[i].before, FTR__PATCH_MAX);
+}
+
+/* Steps 2 to 4. */
+static int poke_tails(struct ftr__text_window *window, unsigned flags)
+{
+	int result = ftr__text_pass(window, FTR__PASS_BREAKPOINTS);
+
+	if (result)
+		return result;
+	ftr__sync_core();
+	hold(FTR__PHASE_BREAKPOINTS);
+	if (flags & FTR__BATCH_PADS) {
+		long left = ftr__rendezvous(window->patches, window->n, ftr__batch_patience_ms);
+		if (left < 0)
+			return (int)left;
+		leave_occupied(window->patches, window->n);
+	}
+	result = ftr__text_pass(window, FTR__PASS_TAILS);
+	if (result)
+		return result;
+	ftr__sync_core();
+	ftr__trap_commit();
+	hold(FTR__PHASE_TAILS);
+	return 0;
+}
+
+/* Step 5. */
+static int poke_heads(struct ftr__text_window *window)
+{
+	int result = ftr__text_pass(window, FTR__PASS_HEADS);
+
+	if (result)
+		return result;
+	ftr__sync_core();
+	hold(FTR__PHASE_HEADS);
+	return 0;
+}
+
+static int prepare(struct ftr__text_window *window, struct ftr__patch *patches, size_t n)
+{
+	if (ftr__batch_stuck)
+		return ftr__fail(EACCES, "an earlier batch could not be undone: text can no longer be"
+				 " written");
+	int result = verify(patches, n);
+	if (!result)
+		result = ftr__trap_install();
+	if (!result)
+		result = ftr__text_open(window, patches, n, ftr__backend->breakpoint);
+	return result;
+}
+
+int ftr__batch_run(struct ftr__patch *patches, size_t n, unsigned flags)
+{
+	uint64_t start = now_ns();
+	struct ftr__text_window window;
+
+	if (!n)
+		return 0;
+	int result = prepare(&window, patches, n);
+	if (result)
+		return result;
+
+	ftr__trap_publish(patches, n);
+	result = poke_tails(&window, flags);
+	if (!result)
+		result = poke_heads(&window);
+	if (result)
+		roll_back(&window);
+	if (!ftr__batch_stuck)
+		ftr__trap_unpublish();
+	ftr__text_close(&window);
+	if (!result) {
+		ftr__batch_count++;
+		ftr__batch_pokes += n;
+		ftr__batch_last_ns = now_ns() - start;
+	}
+	return result;
+}
