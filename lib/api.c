@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exports: start and stop, errors, statistics, report, trap.  Floor 6.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/batch.h"
+#include "lib/core.h"
+#include "lib/dispatch.h"
+#include "lib/error.h"
+#include "lib/grace.h"
+#include "lib/group.h"
+#include "lib/module.h"
+#include "lib/options.h"
+#include "lib/rendezvous.h"
+#include "lib/thread.h"
+#include "lib/trap.h"
+#include "lib/update.h"
+
+#define STRING_(x) #x
+#define STRING(x)  STRING_(x)
+
+FTR_API const char *ftr_version_string(void)
+{
+	return STRING(FTR_VERSION_MAJOR) "." STRING(FTR_VERSION_MINOR) "." STRING(
+		FTR_VERSION_PATCH);
+}
+
+FTR_API const char *ftr_strerror(int error)
+{
+	switch (error < 0 ? -error : error) {
+	case 0: return "success";
+	case EACCES: return "text or memory can't be written";
+	case EAGAIN: return "a thread is in the way; try again";
+	case EALREADY: return "the library is in use already";
+	case EBUSY: return "still in use";
+	case EDEADLK: return "called from inside a handler";
+	case EILSEQ: return "text does not hold the bytes expected";
+	case EINVAL: return "invalid argument";
+	case EIO: return "writing failed";
+	case ENOENT: return "nothing matched";
+	case ENOMEM: return "out of memory";
+	case ENOSPC: return "no room for trampolines within reach";
+	case ENOSYS: return "the kernel lacks membarrier SYNC_CORE";
+	case EOPNOTSUPP: return "not available in this version or on this machine";
+	case EPERM: return "the group was not made with FTR_GROUP_IPMODIFY";
+	case ETIMEDOUT: return "a thread stayed inside a handler";
+	default: return "unknown error";
+	}
+}
+
+FTR_API const char *ftr_last_error(void)
+{
+	return ftr__error_last();
+}
+
+FTR_API int ftr_init(const struct ftr_options *options)
+{
+	struct ftr_options copy = FTR_OPTIONS_INIT;
+	const unsigned known = FTR_TEXT_STRICT | FTR_TEXT_POPULATE | FTR_NO_SCAN;
+
+	if (options && !ftr__options_take(&copy, sizeof copy, options, options->size,
+					  sizeof options->size))
+		return ftr__fail(EINVAL, "ftr_options: a size of %zu bytes (%zu known) or a non-zero"
+				 " tail", options->size, sizeof copy);
+	if (copy.flags & ~known)
+		return ftr__fail(EINVAL, "ftr_options: unknown flags %#x", copy.flags & ~known);
+	return ftr__core_start(&copy);
+}
+
+/* --- shutdown ------------------------------------------------------------------- */
+
+static int shutdown_locked(void *arg)
+{
+	struct ftr_group *attached[256];
+	uint64_t *ticket = arg;
+	int result = 0;
+
+	/* In batches of so many: all groups go, the order does not matter. */
+	for (size_t n = 1; n && !result;) {
+		n = 0;
+		for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
+			if (g->state == FTR__GROUP_ATTACHED && n < FTR__ARRAY_SIZE(attached))
+				attached[n++] = g;
+		if (n)
+			result = ftr__group_update(NULL, 0, attached, n);
+	}
+	if (!result)
+		result = ftr__update_restore();
+	if (result)
+		return result;
+	*ticket = ftr__set_age();
+	/* A thread may have met a breakpoint and not come to the handler yet:
+	 * only with one thread is there none. */
+	if (ftr__rendezvous_alone())
+		ftr__trap_uninstall();
+	ftr__core_stop();
+	return 0;
+}
+
+static int wait_for_handlers(void)
+{
+	pid_t late = 0;
+
+	if (ftr__thread_inside())
+		return ftr__fail(EDEADLK, "called from inside a handler: can't wait for it to end");
+	if (!ftr__grace_wait(ftr__core_detach_timeout(), &late))
+		return 0;
+	return ftr__fail(ETIMEDOUT, "thread %d stayed inside a handler for more than %u ms",
+			 (int)late, ftr__core_detach_timeout());
+}
+
+FTR_API int ftr_shutdown(void)
+{
+	uint64_t ticket = 0;
+
+	if (!ftr__core_started())
+		return 0;
+	if (ftr__thread_inside())
+		return ftr__fail(EDEADLK, "ftr_shutdown() was called from inside a handler");
+	int result = ftr__core_run(shutdown_locked, &ticket);
+	if (result)
+		return result;
+	result = wait_for_handlers();
+	if (result)
+		return result;
+	/* Not through ftr__core_run(): that would start again. */
+	ftr__set_reap(ticket);
+	for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
+		if (g->state == FTR__GROUP_LEAVING)
+			g->state = FTR__GROUP_DETACHED;
+	return 0;
+}
+
+/* --- statistics ------------------------------------------------------------------ */
+
+static int stats_locked(void *arg)
+{
+	struct ftr_stats *stats = arg;
+	const struct ftr__modules *modules = ftr__modules();
+
+	for (size_t i = 0; i < modules->n; i++) {
+		const struct ftr__module *m = modules->list[i];
+		stats->sites += m->n_sites;
+		for (size_t j = 0; j < m->n_sites; j++)
+			stats->attached += m->sites[j].slot != 0;
+		for (size_t j = 0; j < FTR__REFUSALS_MAX && m->refusals[j].reason; j++)
+			stats->sites_refused += m->refusals[j].n;
+	}
+	stats->sets = ftr__slot_sets();
+	return 0;
+}
+
+FTR_API int ftr_stats_get(struct ftr_stats *stats)
+{
+	struct ftr_stats now = FTR_STATS_INIT;
+
+	if (!stats || stats->size < sizeof stats->size)
+		return ftr__fail(EINVAL, "ftr_stats: NULL, or its size is not set");
+	int result = ftr__core_run(stats_locked, &now);
+	if (result)
+		return result;
+	now.batches = ftr__batch_count;
+	now.pokes_int3 = ftr__batch_pokes;
+	now.traps = FTR__READ_ONCE(ftr__trap_count);
+	now.traps_foreign = FTR__READ_ONCE(ftr__trap_foreign_count);
+	now.syncs = ftr__sync_count;
+	now.missed = FTR__READ_ONCE(ftr__dispatch_missed);
+	now.grace_periods = ftr__grace_count;
+	now.last_batch_ns = ftr__batch_last_ns;
+	now.size = stats->size;
+	memcpy(stats, &now, now.size < sizeof now ? now.size : sizeof now);
+	return 0;
+}
+
+/* --- report ---------------------------------------------------------------------- */
+
+static void dump_site(FILE *f, const struct ftr__module *m, const struct ftr_site *site)
+{
+	const struct ftr__set *set = ftr__slot_owner(site->slot);
+
+	fprintf(f, "%#lx %s:%s (%u)%s%s tramp: %#lx (slot %u) ->", (unsigned long)site->ip,
+		m->name, ftr__site_name(m, site), set->n, set->any & FTR_GROUP_REGS ? " R" : "",
+		set->any & FTR_GROUP_IPMODIFY ? " I" : "",
+		(unsigned long)ftr__slot_address(site->slot), site->slot);
+	for (uint32_t i = 0; i < set->n; i++)
+		fprintf(f, " %s", set->members[i].group->name);
+	fputc('\n', f);
+}
+
+static void dump_module(FILE *f, const struct ftr__module *m)
+{
+	fprintf(f, "# module %s at %#lx: %zu sites%s", m->name, (unsigned long)m->base, m->n_sites,
+		m->registered ? ", registered" : "");
+	if (m->note)
+		fprintf(f, "; %s", m->note);
+	fputc('\n', f);
+	for (size_t i = 0; i < FTR__REFUSALS_MAX && m->refusals[i].reason; i++)
+		fprintf(f, "#   refused %zu: %s\n", m->refusals[i].n, m->refusals[i].reason);
+}
+
+static void dump_totals(FILE *f)
+{
+	fprintf(f, "# batches %llu, pokes int3 %llu, last batch %llu ns, text writer %s, backend %s\n",
+		(unsigned long long)ftr__batch_count, (unsigned long long)ftr__batch_pokes,
+		(unsigned long long)ftr__batch_last_ns, ftr__text_writer(), ftr__backend->name);
+	fprintf(f, "# traps %llu, foreign %llu, syncs %llu, grace periods %llu, missed %llu\n",
+		(unsigned long long)ftr__trap_count, (unsigned long long)ftr__trap_foreign_count,
+		(unsigned long long)ftr__sync_count, (unsigned long long)ftr__grace_count,
+		(unsigned long long)ftr__dispatch_missed);
+	fprintf(f, "# slots %zu, waiting to serve again %zu\n", ftr__slot_count(),
+		ftr__slot_waiting());
+}
+
+static int dump_locked(void *arg)
+{
+	const struct ftr__modules *modules = ftr__modules();
+	FILE *f = arg;
+
+	for (size_t i = 0; i < modules->n; i++)
+		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
+			if (modules->list[i]->sites[j].slot)
+				dump_site(f, modules->list[i], &modules->list[i]->sites[j]);
+	for (size_t i = 0; i < modules->n; i++)
+		dump_module(f, modules->list[i]);
+	dump_totals(f);
+	return 0;
+}
+
+FTR_API int ftr_dump(int fd)
+{
+	if (fd < 0)
+		return ftr__fail(EINVAL, "%d is no descriptor", fd);
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	FILE *f = copy < 0 ? NULL : fdopen(copy, "w");
+	if (!f) {
+		if (copy >= 0)
+			close(copy);
+		return ftr__fail(EIO, "descriptor %d can't be written to", fd);
+	}
+	int result = ftr__core_run(dump_locked, f);
+	bool failed = ferror(f);
+	failed |= fclose(f) != 0;
+	if (!result && failed)
+		return ftr__fail(EIO, "writing to descriptor %d failed", fd);
+	return result;
+}
+
+FTR_API int ftr_handle_trap(int sig, siginfo_t *info, void *ucontext)
+{
+	if (sig != SIGTRAP || !info || !ucontext)
+		return 0;
+	return ftr__trap_handle(info, ucontext);
+}

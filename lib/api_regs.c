@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exports: what handlers see and change.  Floor 6.
+ *
+ * All run inside handlers: no lock, no allocation, general registers only.
+ */
+#include "lib/backend.h"
+#include "lib/error.h"
+#include "lib/group.h"
+#include "lib/regs.h"
+
+static uint32_t flags_of(const struct ftr_regs *regs)
+{
+	return ((const struct ftr__regs_head *)regs)->group->member.flags;
+}
+
+FTR_API struct pt_regs *ftr_regs_pt_regs(struct ftr_regs *regs)
+{
+	if (!regs || !(flags_of(regs) & FTR_GROUP_REGS))
+		return NULL;
+	return ftr__backend->regs_pt_regs(regs);
+}
+
+FTR_API uintptr_t ftr_regs_ip(const struct ftr_regs *regs)
+{
+	return regs ? ftr__backend->regs_ip(regs) : 0;
+}
+
+FTR_API uintptr_t ftr_regs_sp(const struct ftr_regs *regs)
+{
+	return regs ? ftr__backend->regs_sp(regs) : 0;
+}
+
+FTR_API uintptr_t ftr_regs_flags(const struct ftr_regs *regs)
+{
+	return regs ? ftr__backend->regs_flags(regs) : 0;
+}
+
+FTR_API uintptr_t ftr_regs_arg(const struct ftr_regs *regs, unsigned n)
+{
+	return regs ? *ftr__backend->regs_arg((struct ftr_regs *)regs, n) : 0;
+}
+
+FTR_API int ftr_regs_set_arg(struct ftr_regs *regs, unsigned n, uintptr_t value)
+{
+	if (!regs)
+		return -EINVAL;
+	*ftr__backend->regs_arg(regs, n) = value;
+	return 0;
+}
+
+FTR_API int ftr_regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
+{
+	if (!regs)
+		return -EINVAL;
+	if (!(flags_of(regs) & FTR_GROUP_IPMODIFY))
+		return -EPERM;
+	ftr__backend->regs_set_ip(regs, ip);
+	return 0;
+}
+
+FTR_API uintptr_t ftr_regs_return_value(const struct ftr_regs *regs)
+{
+	return regs ? *ftr__backend->regs_return((struct ftr_regs *)regs) : 0;
+}
+
+FTR_API int ftr_regs_set_return_value(struct ftr_regs *regs, uintptr_t value)
+{
+	if (!regs)
+		return -EINVAL;
+	*ftr__backend->regs_return(regs) = value;
+	return 0;
+}
+
+FTR_API int ftr_regs_override_return(struct ftr_regs *regs, uintptr_t value)
+{
+	int result = ftr_regs_set_ip(regs, ftr__backend->just_return);
+
+	return result ? result : ftr_regs_set_return_value(regs, value);
+}
+
+FTR_API void *ftr_regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
+{
+	if (!regs || (flags_of(regs) & FTR_GROUP_NO_SIMD))
+		return NULL;
+	return ftr__backend->regs_vector(regs, n, width);
+}

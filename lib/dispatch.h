@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calling handlers: the hot path.  Floor 5.
+ */
+#ifndef FTR__DISPATCH_H
+#define FTR__DISPATCH_H
+
+#include "lib/compiler.h"
+
+/* Calls that a recursion guard left untraced. */
+extern uint64_t ftr__dispatch_missed;
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Modules (program and shared objects) and their sites.  Floor 4; guarded by
+ * the library's lock.
+ */
+#ifndef FTR__MODULE_H
+#define FTR__MODULE_H
+
+#include "lib/loader.h"
+#include "lib/site.h"
+
+/* Why places are no sites, and how many. */
+struct ftr__refusal {
+	const char *reason; /* a constant text */
+	size_t n;
+};
+enum { FTR__REFUSALS_MAX = 16 };
+
+struct ftr__module {
+	uintptr_t base;
+	uintptr_t low, high;         /* of its executable segments */
+	char *path, *name;           /* name: without directories */
+	const ElfW(Phdr) *where;     /* identity, not for reading */
+	ElfW(Phdr) *phdr;            /* copied */
+	size_t phnum;
+	struct ftr__elf elf;         /* between reading and adopting */
+	bool read;                   /* its file was read */
+	uint32_t number;             /* never used twice: the segment of its patches */
+	struct ftr_site *sites;      /* sorted by address */
+	size_t n_sites;
+	char *names;
+	struct ftr__refusal refusals[FTR__REFUSALS_MAX];
+	bool registered;             /* by FTR_MODULE */
+	bool gone;                   /* no longer loaded: its pages are not touched */
+	const char *note;            /* why there are no sites, or NULL */
+};
+
+/* All modules, sorted by address. */
+struct ftr__modules {
+	size_t n;
+	struct ftr__module *list[];
+};
+
+/* The current list; never NULL once there was a refresh.  Under the lock, or
+ * inside ftr__trap_read_lock(). */
+const struct ftr__modules *ftr__modules(void);
+
+/* A module that was read but is not in the list yet; NULL: no memory. */
+struct ftr__module *ftr__module_read(const struct ftr__loaded *loaded, bool scan);
+void ftr__module_free(struct ftr__module *module);
+
+/*
+ * Find the module's sites in its memory.  Under the loader's lock: the module
+ * is loaded as it was read.
+ */
+int ftr__module_adopt(struct ftr__module *module, bool scan);
+
+/* Replace the list; modules that are in neither are not freed. */
+int ftr__modules_replace(struct ftr__module *const *list, size_t n);
+
+/* Whether this is the module that `loaded` speaks of, unchanged in memory. */
+bool ftr__module_same(const struct ftr__module *module, const struct ftr__loaded *loaded);
+
+/* The site at an address, or of the function around it; NULL.  In a read
+ * section or under the lock. */
+struct ftr_site *ftr__site_find(uintptr_t addr, struct ftr__module **module);
+struct ftr__module *ftr__module_of(const struct ftr_site *site);
+const char *ftr__site_name(const struct ftr__module *module, const struct ftr_site *site);
+bool ftr__site_is_touched(uintptr_t addr);
+
+/* Records of FTR_MODULE. */
+int ftr__module_register(struct ftr_module_record *record);
+int ftr__module_unregister(struct ftr_module_record *record);
+bool ftr__module_has_record(const struct ftr__module *module);
+/* Changes whenever one was registered or unregistered. */
+unsigned ftr__module_registrations(void);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handler sets: the groups that hold a site, as an interned, immutable list.
+ * Floor 4.  All but reading a set's members is done under the library's lock.
+ */
+#ifndef FTR__SET_H
+#define FTR__SET_H
+
+#include "lib/backend.h"
+
+/* A group as the hot path needs it. */
+struct ftr__member {
+	ftr_entry_fn entry;
+	struct ftr_group *group;
+	uint32_t flags; /* FTR_GROUP_* and FTR__MEMBER_* */
+	/* Changes when the group is attached to other sites than before:
+	 * equal sets of equal epochs hold the same sites. */
+	uint64_t epoch;
+};
+
+/* The group runs in certain threads alone. */
+enum { FTR__MEMBER_LIMITED = 1 << 16 };
+
+struct ftr__set {
+	uint32_t n;
+	uint32_t any; /* flags that any member has */
+	uint32_t all; /* flags that all members have */
+	uint32_t refs;
+	uint64_t hash;
+	struct ftr__set *next; /* in its bucket, or among those to be freed */
+	struct ftr__member members[]; /* newest first (H10) */
+};
+
+/* The set without members; never freed. */
+extern struct ftr__set ftr__set_empty;
+
+/* A reference to the set of these members; NULL: no memory. */
+struct ftr__set *ftr__set_get(const struct ftr__member *members, size_t n);
+struct ftr__set *ftr__set_with(const struct ftr__set *set, const struct ftr__member *member);
+struct ftr__set *ftr__set_without(const struct ftr__set *set, const struct ftr_group *group);
+bool ftr__set_has(const struct ftr__set *set, const struct ftr_group *group);
+
+void ftr__set_ref(struct ftr__set *set);
+/* The last reference gone, the set waits for ftr__set_reap(). */
+void ftr__set_unref(struct ftr__set *set);
+
+/*
+ * Freeing them: ftr__set_age() closes the list of what was let go so far and
+ * returns a ticket, 0 if an earlier list is not done with.  After a grace
+ * period that began later, ftr__set_reap(ticket) frees it.
+ */
+uint64_t ftr__set_age(void);
+void ftr__set_reap(uint64_t ticket);
+
+#endif

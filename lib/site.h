@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sites.  Floor 4; guarded by the library's lock, but for what ftr_site_find()
+ * and the trap handler read.
+ */
+#ifndef FTR__SITE_H
+#define FTR__SITE_H
+
+#include "lib/slot.h"
+
+enum {
+	FTR__SITE_TOUCHED = 1, /* its bytes were written, or are about to be */
+	FTR__SITE_NORMAL = 2   /* its bytes are those of its call or its nop */
+};
+
+struct ftr_site {
+	uintptr_t ip;
+	uint8_t found[FTR__PATCH_MAX]; /* the bytes as found: restored by shutdown */
+	uint32_t name;    /* offset in the module's names: size, then the name */
+	uint32_t slot;    /* whose call stands there; 0: a nop */
+	uint32_t pending; /* the slot after the update under way (lib/update.c) */
+	int16_t function; /* from ip to the function's start */
+	uint8_t flags : 4, length : 4; /* length of its call */
+	uint8_t kind : 2, pad : 6;     /* pad: bytes up to the end of what was found */
+};
+_Static_assert(sizeof(void *) != 8 || sizeof(struct ftr_site) == 32, "32 bytes a site");
+
+/* `pending` while no update is under way. */
+#define FTR__SITE_SETTLED UINT32_MAX
+
+struct ftr__module;
+
+/* Fill in a patch from what the site holds to the call of `slot` (0: nop). */
+void ftr__site_patch(const struct ftr_site *site, uint32_t slot, uint32_t segment,
+		     struct ftr__patch *patch);
+/* The patch that makes the bytes as found normal; false: nothing to do. */
+bool ftr__site_normalise(const struct ftr_site *site, uint32_t segment,
+			 struct ftr__patch *patch, unsigned *instructions);
+/* The patch back to the bytes as found; false: nothing to do, or not possible. */
+bool ftr__site_restore(const struct ftr_site *site, uint32_t segment, struct ftr__patch *patch);
+
+static inline uintptr_t ftr__site_function(const struct ftr_site *site)
+{
+	return site->ip - (uintptr_t)(intptr_t)site->function;
+}
+
+#endif

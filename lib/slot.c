@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See slot.h.  Floor 4.
+ *
+ * Lock: the library's.  ftr__slot_table is read by the hot path without it:
+ * a set is stored before any text calls the slot, and a set that is taken out
+ * is freed a grace period later.
+ */
+#include "lib/slot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "lib/error.h"
+#include "lib/exec.h"
+#include "lib/rendezvous.h"
+
+enum {
+	AREA_SLOTS = 4096,
+	SLOTS_MAX = sizeof(void *) == 8 ? 1 << 20 : 1 << 16,
+	NEAR = 16 << 20, /* where an area is best: see DESIGN, poke strategies */
+	/* How many waiting slots are worth a rendezvous, and how long, ms. */
+	RECLAIM_MIN = 1024,
+	RECLAIM_MS = 50
+};
+
+struct area {
+	uintptr_t code;
+	uintptr_t *words;
+	uint32_t first, used;
+};
+
+enum state { FREE, OWNED, WAITING };
+
+struct slot {
+	struct ftr__set *owner;       /* referenced; NULL unless OWNED */
+	struct ftr__set *replacement; /* referenced, between prepare and commit */
+	size_t users;
+	uint16_t area;
+	uint8_t site_length;
+	uint8_t state;
+};
+
+struct ftr__slot_hot *ftr__slot_table;
+static struct slot *slots;
+static uint32_t n_slots = 1; /* number 0 is no slot */
+static size_t n_waiting, n_free, reclaim_at = RECLAIM_MIN;
+
+enum { AREAS_MAX = SLOTS_MAX / AREA_SLOTS };
+static struct area areas[AREAS_MAX];
+static size_t n_areas;
+
+/* Every slot that was ever made, FREE ones too. */
+#define FOR_EACH_SLOT(i)                                \
+	for (size_t a_ = 0; a_ < n_areas; a_++)         \
+		for (uint32_t i = areas[a_].first; i < areas[a_].first + areas[a_].used; i++)
+
+static void *reserve_table(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int ftr__slot_init(void)
+{
+	if (!ftr__slot_table)
+		ftr__slot_table = reserve_table(SLOTS_MAX * sizeof *ftr__slot_table);
+	if (!slots)
+		slots = reserve_table(SLOTS_MAX * sizeof *slots);
+	if (!ftr__slot_table || !slots)
+		return ftr__fail(ENOMEM, "no address space for the table of slots");
+	return 0;
+}
+
+/* --- areas ------------------------------------------------------------------ */
+
+static uintptr_t area_end(const struct area *area)
+{
+	return area->code + (uintptr_t)AREA_SLOTS * ftr__backend->slot_size;
+}
+
+/* Every slot reached from everywhere in [low, high)? */
+static bool within(const struct area *area, uintptr_t low, uintptr_t high, uintptr_t reach)
+{
+	uintptr_t start = area->code < low ? area->code : low;
+	uintptr_t end = area_end(area) > high ? area_end(area) : high;
+
+	return !reach || end - start < reach;
+}
+
+static struct area *area_find(uintptr_t low, uintptr_t high, uintptr_t reach, bool above)
+{
+	for (size_t i = 0; i < n_areas; i++)
+		if (areas[i].used < AREA_SLOTS && (!above || areas[i].code >= high) &&
+		    within(&areas[i], low, high, reach))
+			return &areas[i];
+	return NULL;
+}
+
+static int area_fill(uintptr_t at, size_t code_size)
+{
+	uint8_t *code = malloc(code_size);
+
+	if (!code)
+		return ftr__fail(ENOMEM, "no memory to make trampolines in");
+	ftr__backend->slots_emit(code, AREA_SLOTS, n_slots, code_size);
+	int result = ftr__exec_seal(at, code, code_size);
+	free(code);
+	return result;
+}
+
+static int area_make(uintptr_t low, uintptr_t high, bool highest)
+{
+	size_t code_size = (size_t)AREA_SLOTS * ftr__backend->slot_size;
+	size_t data_size = AREA_SLOTS * sizeof(uintptr_t);
+	uintptr_t at;
+
+	if (n_areas == AREAS_MAX || n_slots + AREA_SLOTS > SLOTS_MAX)
+		return ftr__fail(ENOSPC, "all %d trampoline slots are taken", SLOTS_MAX);
+	int result = ftr__exec_reserve(low, high, code_size, data_size, highest, &at);
+	if (result)
+		return result;
+	result = area_fill(at, code_size);
+	if (result) {
+		munmap((void *)at, code_size + data_size);
+		return result;
+	}
+	areas[n_areas++] = (struct area){ .code = at, .words = (uintptr_t *)(at + code_size),
+					  .first = n_slots };
+	n_slots += AREA_SLOTS;
+	return 0;
+}
+
+/*
+ * An area with a free slot for text at [low, high): near above it if that can
+ * be had, else wherever a call reaches.  Near, the highest place is taken: the
+ * program's heap may grow from below.
+ */
+static int area_get(uintptr_t low, uintptr_t high, struct area **area)
+{
+	uintptr_t reach = ftr__backend->reach ? ftr__backend->reach : UINTPTR_MAX / 2;
+	uintptr_t top = high > UINTPTR_MAX - reach ? UINTPTR_MAX : low + reach;
+	uintptr_t bottom = high > reach ? high - reach : 0x10000;
+
+	*area = area_find(low, high, NEAR, true);
+	if (*area)
+		return 0;
+	int result = high - low < NEAR ? area_make(high, low + NEAR, true) : -ENOSPC;
+	if (result == -ENOSPC) {
+		*area = area_find(low, high, ftr__backend->reach, false);
+		if (*area)
+			return 0;
+		result = area_make(high, top, false);
+	}
+	if (result == -ENOSPC)
+		result = area_make(bottom, low, true);
+	if (!result)
+		*area = &areas[n_areas - 1];
+	return result;
+}
+
+/* --- slots ------------------------------------------------------------------ */
+
+uintptr_t ftr__slot_address(uint32_t number)
+{
+	const struct area *area = &areas[slots[number].area];
+
+	return area->code + (uintptr_t)(number - area->first) * ftr__backend->slot_size;
+}
+
+struct ftr__set *ftr__slot_owner(uint32_t number)
+{
+	return slots[number].owner;
+}
+
+/* Whether a slot can be called from all of [low, high). */
+static bool reaches(uint32_t number, uintptr_t low, uintptr_t high)
+{
+	return within(&areas[slots[number].area], low, high, ftr__backend->reach);
+}
+
+static uint32_t find_owned(const struct ftr__set *set, unsigned site_length, uintptr_t low,
+			   uintptr_t high)
+{
+	FOR_EACH_SLOT(i)
+		if (slots[i].owner == set && slots[i].site_length == site_length &&
+		    reaches(i, low, high))
+			return i;
+	return 0;
+}
+
+/* A slot that was reclaimed. */
+static uint32_t find_free(uintptr_t low, uintptr_t high)
+{
+	FOR_EACH_SLOT(i)
+		if (n_free && slots[i].state == FREE && reaches(i, low, high))
+			return i;
+	return 0;
+}
+
+extern const char ftr__entry_text_start[], ftr__entry_text_end[];
+
+/* The ranges in which a thread has not yet loaded its set: the waiting slots
+ * themselves, the callers, the first instructions of the dispatcher. */
+static size_t late_ranges(struct ftr__patch *ranges)
+{
+	uintptr_t at = (uintptr_t)ftr__entry_text_start, end = (uintptr_t)ftr__entry_text_end;
+	size_t n = 0;
+
+	for (; at < end; at += 128)
+		ranges[n++] = (struct ftr__patch){ .ip = at, .length = 129 };
+	ranges[n++] = (struct ftr__patch){ .ip = (uintptr_t)ftr__dispatch - 1, .length = 255 };
+	FOR_EACH_SLOT(i)
+		if (slots[i].state == WAITING)
+			ranges[n++] = (struct ftr__patch){ .ip = ftr__slot_address(i) - 1,
+							   .length = ftr__backend->slot_size + 1 };
+	return n;
+}
+
+static int by_ip(const void *a, const void *b)
+{
+	const struct ftr__patch *x = a, *y = b;
+
+	return x->ip < y->ip ? -1 : x->ip > y->ip;
+}
+
+/*
+ * Let waiting slots serve again, if no thread can be late in one.  Threads
+ * that are inside handlers have return addresses into the callers on their
+ * stacks, and put this off.
+ */
+static void reclaim(void)
+{
+	size_t callers = (size_t)(ftr__entry_text_end - ftr__entry_text_start) / 128 + 2;
+	struct ftr__patch *ranges = malloc((n_waiting + callers) * sizeof *ranges);
+
+	if (!ranges)
+		return;
+	size_t n = late_ranges(ranges);
+	qsort(ranges, n, sizeof *ranges, by_ip);
+	bool clear = ftr__rendezvous_alone() || ftr__rendezvous(ranges, n, RECLAIM_MS) == 0;
+	free(ranges);
+	reclaim_at = clear ? RECLAIM_MIN : 2 * n_waiting;
+	if (!clear)
+		return;
+	FOR_EACH_SLOT(i)
+		if (slots[i].state == WAITING)
+			slots[i].state = FREE;
+	n_free += n_waiting;
+	n_waiting = 0;
+}
+
+static int make_slot(uintptr_t low, uintptr_t high, uint32_t *number)
+{
+	struct area *area;
+
+	if (n_waiting >= reclaim_at)
+		reclaim();
+	*number = find_free(low, high);
+	if (*number) {
+		n_free--;
+		return 0;
+	}
+	int result = area_get(low, high, &area);
+	if (result)
+		return result;
+	*number = area->first + area->used++;
+	slots[*number].area = (uint16_t)(area - areas);
+	return 0;
+}
+
+/* Store what the set needs; text calls the slot only after this. */
+static void serve(uint32_t number, struct ftr__set *set)
+{
+	const struct area *area = &areas[slots[number].area];
+	enum ftr__vectors vectors =
+		set->all & FTR_GROUP_NO_SIMD ? FTR__VECTORS_NONE : FTR__VECTORS_ARGS;
+
+	ftr__slot_table[number].site_length = slots[number].site_length;
+	area->words[number - area->first] =
+		ftr__backend->caller(set->any & FTR_GROUP_REGS, vectors);
+	FTR__PUBLISH(ftr__slot_table[number].set, set);
+}
+
+long ftr__slot_get(struct ftr__set *set, unsigned site_length, uintptr_t low, uintptr_t high)
+{
+	uint32_t number = find_owned(set, site_length, low, high);
+
+	if (!number) {
+		int result = make_slot(low, high, &number);
+		if (result)
+			return result;
+		if (ftr__slot_table[number].set)
+			ftr__set_unref((struct ftr__set *)ftr__slot_table[number].set);
+		ftr__set_ref(set); /* as owner */
+		ftr__set_ref(set); /* as what runs */
+		slots[number] = (struct slot){ .owner = set, .area = slots[number].area,
+					       .site_length = (uint8_t)site_length,
+					       .state = OWNED };
+		serve(number, set);
+	} else if (ftr__slot_table[number].set != set) {
+		/* Idle, and stripped of groups that were detached since. */
+		ftr__set_ref(set);
+		ftr__set_unref((struct ftr__set *)ftr__slot_table[number].set);
+		serve(number, set);
+	}
+	slots[number].users++;
+	return number;
+}
+
+void ftr__slot_add_users(uint32_t number, size_t users)
+{
+	slots[number].users += users;
+}
+
+void ftr__slot_put(uint32_t number, size_t users)
+{
+	slots[number].users -= users;
+}
+
+int ftr__slot_prepare_removal(const struct ftr_group *group)
+{
+	FOR_EACH_SLOT(i) {
+		const struct ftr__set *now = slots[i].replacement ? slots[i].replacement
+								  : ftr__slot_table[i].set;
+		if (!ftr__set_has(now, group))
+			continue;
+		struct ftr__set *set = ftr__set_without(now, group);
+		if (!set) {
+			ftr__slot_cancel_removal();
+			return ftr__fail(ENOMEM, "no memory for a handler set");
+		}
+		if (slots[i].replacement)
+			ftr__set_unref(slots[i].replacement);
+		slots[i].replacement = set;
+	}
+	return 0;
+}
+
+void ftr__slot_commit_removal(void)
+{
+	FOR_EACH_SLOT(i) {
+		if (!slots[i].replacement)
+			continue;
+		struct ftr__set *before = (struct ftr__set *)ftr__slot_table[i].set;
+		FTR__PUBLISH(ftr__slot_table[i].set, slots[i].replacement);
+		slots[i].replacement = NULL;
+		ftr__set_unref(before);
+	}
+}
+
+void ftr__slot_cancel_removal(void)
+{
+	FOR_EACH_SLOT(i) {
+		if (slots[i].replacement)
+			ftr__set_unref(slots[i].replacement);
+		slots[i].replacement = NULL;
+	}
+}
+
+void ftr__slot_disown(const struct ftr_group *group)
+{
+	FOR_EACH_SLOT(i) {
+		if (slots[i].state != OWNED || !ftr__set_has(slots[i].owner, group))
+			continue;
+		ftr__set_unref(slots[i].owner);
+		slots[i].owner = NULL;
+		slots[i].state = WAITING;
+		n_waiting++;
+	}
+}
+
+size_t ftr__slot_waiting(void)
+{
+	return n_waiting;
+}
+
+size_t ftr__slot_count(void)
+{
+	size_t n = 0;
+
+	for (size_t a = 0; a < n_areas; a++)
+		n += areas[a].used;
+	return n;
+}
+
+size_t ftr__slot_sets(void)
+{
+	size_t n = 0;
+
+	FOR_EACH_SLOT(i)
+		n += slots[i].users != 0;
+	return n;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Trampoline slots: what a site's call goes to.  Floor 4; guarded by the
+ * library's lock.
+ *
+ * Slots lie in areas near the modules that call them.  An area's code is
+ * written once, like a PLT: slot i hands its number to the caller (entry
+ * routine) whose address stands in its data word.  The handler set of a slot
+ * stands in a table by number.  So what changes is data alone.
+ *
+ * A slot belongs to one set (its owner), one length of site and one area.
+ * When no site calls it any more it is *idle*, and serves again for the same
+ * set at once: whoever is late in it then finds what its site holds.  For
+ * another set it may serve only when no thread can be in it (P9's rendezvous).
+ */
+#ifndef FTR__SLOT_H
+#define FTR__SLOT_H
+
+#include "lib/set.h"
+
+/* What the hot path loads. */
+struct ftr__slot_hot {
+	const struct ftr__set *set;
+	uintptr_t site_length;
+};
+extern struct ftr__slot_hot *ftr__slot_table;
+
+/* Reserve the tables.  0, or -ENOMEM. */
+int ftr__slot_init(void);
+
+/*
+ * The slot of a set for sites of a length in text at [low, high): its number,
+ * above 0, with one user more; or -ENOSPC, -ENOMEM, -EACCES.  It runs the
+ * set's handlers from now on.
+ */
+long ftr__slot_get(struct ftr__set *set, unsigned site_length, uintptr_t low, uintptr_t high);
+void ftr__slot_put(uint32_t number, size_t users);
+void ftr__slot_add_users(uint32_t number, size_t users);
+
+uintptr_t ftr__slot_address(uint32_t number);
+struct ftr__set *ftr__slot_owner(uint32_t number);
+
+/*
+ * Taking a group out of every slot, idle ones too, in two steps: the first
+ * allocates and may fail (-ENOMEM, nothing changed), the second does not.
+ */
+int ftr__slot_prepare_removal(const struct ftr_group *group);
+void ftr__slot_commit_removal(void);
+void ftr__slot_cancel_removal(void);
+
+/* The group is about to be freed: no slot may serve for its sets again. */
+void ftr__slot_disown(const struct ftr_group *group);
+
+/* Slots that can't serve again before a rendezvous; all slots ever made. */
+size_t ftr__slot_waiting(void);
+size_t ftr__slot_count(void);
+/* Sets that own a slot with users. */
+size_t ftr__slot_sets(void);
+
+#endif

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From changes of groups to a batch of patches.  Floor 5; under the library's
+ * lock and the loader's.
+ *
+ *   1. Walk the changes; each site that one touches gets in `pending` the
+ *      number of a *state*: the handler set that it has so far.  States are
+ *      few, and from each a change leads to one other: so this is a look at a
+ *      table for each site, whatever the number of groups.
+ *   2. Find the slot of each touched site's state, for its length and module.
+ *   3. Make the sites normal that are not yet.
+ *   4. One batch for all sites whose slot changes.
+ *   5. Settle: store the new slots.
+ *
+ * All that can fail comes before, or is, step 4.
+ */
+#include "lib/update.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lib/batch.h"
+#include "lib/error.h"
+#include "lib/module.h"
+#include "lib/rendezvous.h"
+
+struct state {
+	struct ftr__set *set; /* referenced */
+	/* Where the change number `change` leads to from here. */
+	size_t change;
+	uint32_t next;
+	/* The slot for this module and length of site; pinned. */
+	const struct ftr__module *module;
+	unsigned length;
+	uint32_t slot;
+};
+
+/* An update under way. */
+struct update {
+	struct state *states;
+	uint32_t n_states, states_room;
+	uint32_t *pins; /* slots held until the update is over */
+	size_t n_pins, pins_room;
+	struct ftr_site **touched;
+	size_t n_touched;
+	bool sorted;
+	uint32_t last_slot, last_state; /* of the site before: often the same */
+};
+
+/*
+ * Memory for the largest update so far is kept: fresh pages would cost more
+ * than the update itself.
+ */
+struct store {
+	void *memory;
+	size_t size;
+};
+static struct store touched_store, patch_store;
+
+static void *store_get(struct store *store, size_t size)
+{
+	if (size <= store->size)
+		return store->memory;
+	size = ftr__align_up(size + size / 2, 4096);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (store->memory)
+		munmap(store->memory, store->size);
+	store->memory = p;
+	store->size = size;
+	return p;
+}
+
+/* A batch that could not be undone keeps its patches. */
+static void stores_check(void)
+{
+	if (ftr__batch_stuck)
+		patch_store = (struct store){ 0 };
+}
+
+static int no_memory(void)
+{
+	return ftr__fail(ENOMEM, "no memory for an update");
+}
+
+static const char *name_of(const struct ftr_site *site)
+{
+	const struct ftr__module *m = ftr__module_of(site);
+
+	return m ? ftr__site_name(m, site) : "?";
+}
+
+/* --- 1: states ---------------------------------------------------------------- */
+
+/* Takes over the reference to set. */
+static long state_of(struct update *u, struct ftr__set *set)
+{
+	if (!set)
+		return no_memory();
+	for (uint32_t i = 0; i < u->n_states; i++) {
+		if (u->states[i].set == set) {
+			ftr__set_unref(set);
+			return i;
+		}
+	}
+	if (u->n_states == u->states_room) {
+		u->states_room = u->states_room ? 2 * u->states_room : 16;
+		void *grown = realloc(u->states, u->states_room * sizeof *u->states);
+		if (!grown) {
+			ftr__set_unref(set);
+			return no_memory();
+		}
+		u->states = grown;
+	}
+	u->states[u->n_states] = (struct state){ .set = set, .change = SIZE_MAX };
+	return u->n_states++;
+}
+
+static long state_of_slot(struct update *u, uint32_t slot)
+{
+	struct ftr__set *set = slot ? ftr__slot_owner(slot) : &ftr__set_empty;
+
+	if (u->n_states && slot == u->last_slot)
+		return u->last_state;
+	ftr__set_ref(set);
+	long state = state_of(u, set);
+	if (state >= 0) {
+		u->last_slot = slot;
+		u->last_state = (uint32_t)state;
+	}
+	return state;
+}
+
+static int touch(struct update *u, struct ftr_site *site)
+{
+	long state = state_of_slot(u, site->slot);
+
+	if (state < 0)
+		return (int)state;
+	if (u->n_touched && u->touched[u->n_touched - 1]->ip > site->ip)
+		u->sorted = false;
+	u->touched[u->n_touched++] = site;
+	site->pending = (uint32_t)state;
+	return 0;
+}
+
+static long next_state(struct update *u, uint32_t from, const struct ftr_group *group, bool add,
+		       const struct ftr_site *site)
+{
+	const struct ftr__set *set = u->states[from].set;
+
+	if (!add)
+		return state_of(u, ftr__set_without(set, group));
+	if (set->any & group->member.flags & FTR_GROUP_IPMODIFY)
+		return ftr__fail(EBUSY, "the site %s (%#lx) is held by another group that may"
+				 " change ip", name_of(site), (unsigned long)site->ip);
+	return state_of(u, ftr__set_with(set, &group->member));
+}
+
+static int apply(struct update *u, size_t change, const struct ftr_group *group,
+		 struct ftr_site *site, bool add)
+{
+	int result = site->pending == FTR__SITE_SETTLED ? touch(u, site) : 0;
+
+	if (result)
+		return result;
+	uint32_t from = site->pending;
+	/* Adding and removing are two columns of the table. */
+	size_t column = 2 * change + add;
+	if (u->states[from].change != column) {
+		long next = next_state(u, from, group, add, site);
+		if (next < 0)
+			return (int)next;
+		u->states[from].change = column;
+		u->states[from].next = (uint32_t)next;
+	}
+	site->pending = u->states[from].next;
+	return 0;
+}
+
+/* Sites that are in one of the two sorted lists alone. */
+static int walk(struct update *u, size_t change, const struct ftr__change *c)
+{
+	static const struct ftr__sites none;
+	const struct ftr__sites *b = c->before ? c->before : &none;
+	const struct ftr__sites *a = c->after ? c->after : &none;
+	int result = 0;
+
+	for (size_t i = 0, j = 0; !result && (i < b->n || j < a->n);) {
+		if (i < b->n && j < a->n && b->list[i] == a->list[j]) {
+			i++;
+			j++;
+		} else if (j == a->n || (i < b->n && b->list[i]->ip < a->list[j]->ip)) {
+			result = apply(u, change, c->group, b->list[i++], false);
+		} else {
+			result = apply(u, change, c->group, a->list[j++], true);
+		}
+	}
+	return result;
+}
+
+static int by_ip(const void *a, const void *b)
+{
+	const struct ftr_site *x = *(struct ftr_site *const *)a;
+	const struct ftr_site *y = *(struct ftr_site *const *)b;
+
+	return x->ip < y->ip ? -1 : x->ip > y->ip;
+}
+
+static int collect(struct update *u, const struct ftr__change *changes, size_t n)
+{
+	size_t most = 0;
+	int result = 0;
+
+	for (size_t i = 0; i < n; i++)
+		most += (changes[i].before ? changes[i].before->n : 0) +
+			(changes[i].after ? changes[i].after->n : 0);
+	u->sorted = true;
+	u->touched = store_get(&touched_store, most * sizeof *u->touched);
+	if (most && !u->touched)
+		return no_memory();
+	for (size_t i = 0; i < n && !result; i++)
+		result = walk(u, i, &changes[i]);
+	if (!u->sorted)
+		qsort(u->touched, u->n_touched, sizeof *u->touched, by_ip);
+	return result;
+}
+
+/* --- 2: slots ----------------------------------------------------------------- */
+
+static int pin(struct update *u, uint32_t slot)
+{
+	if (u->n_pins == u->pins_room) {
+		u->pins_room = u->pins_room ? 2 * u->pins_room : 16;
+		void *grown = realloc(u->pins, u->pins_room * sizeof *u->pins);
+		if (!grown) {
+			ftr__slot_put(slot, 1);
+			return no_memory();
+		}
+		u->pins = grown;
+	}
+	u->pins[u->n_pins++] = slot;
+	return 0;
+}
+
+/* Let the state's slot be that for this module and length. */
+static int resolve(struct update *u, struct state *state, const struct ftr__module *module,
+		   unsigned length)
+{
+	long slot = 0;
+
+	if (state->set != &ftr__set_empty) {
+		slot = ftr__slot_get(state->set, length, module->low, module->high);
+		if (slot < 0)
+			return (int)slot;
+		int result = pin(u, (uint32_t)slot);
+		if (result)
+			return result;
+	}
+	state->module = module;
+	state->length = length;
+	state->slot = (uint32_t)slot;
+	return 0;
+}
+
+/* From here on `pending` is a slot's number. */
+static int resolve_all(struct update *u)
+{
+	const struct ftr__module *module = NULL;
+
+	for (size_t i = 0; i < u->n_touched; i++) {
+		struct ftr_site *site = u->touched[i];
+		struct state *state = &u->states[site->pending];
+		if (!module || site->ip >= module->high)
+			module = ftr__module_of(site);
+		if (state->module != module || state->length != site->length) {
+			int result = resolve(u, state, module, site->length);
+			if (result)
+				return result;
+		}
+		site->pending = state->slot;
+	}
+	return 0;
+}
+
+/* --- 3: making sites normal ----------------------------------------------------- */
+
+static int still_occupied(const struct ftr__patch *patches, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (patches[i].occupied)
+			return ftr__fail(EAGAIN, "a thread may stand inside the pad of nops at %#lx",
+					 (unsigned long)patches[i].ip);
+	return 0;
+}
+
+/* A batch for those sites of which the pads have several instructions, or for
+ * those with one. */
+static int normalise_some(struct ftr_site *const *sites, size_t n, bool several, bool all)
+{
+	struct ftr__patch *patches = store_get(&patch_store, n * sizeof *patches);
+	const struct ftr__module *module = NULL;
+	size_t m = 0;
+
+	if (!patches)
+		return no_memory();
+	for (size_t i = 0; i < n; i++) {
+		unsigned instructions;
+		if (sites[i]->flags & FTR__SITE_NORMAL || (!all && !sites[i]->pending))
+			continue;
+		if (!module || sites[i]->ip >= module->high)
+			module = ftr__module_of(sites[i]);
+		if (!ftr__site_normalise(sites[i], module->number, &patches[m], &instructions) ||
+		    (instructions > 1) != several)
+			continue;
+		sites[i]->flags |= FTR__SITE_TOUCHED;
+		m++;
+	}
+	bool alone = !several || ftr__rendezvous_alone();
+	int result = ftr__batch_run(patches, m, alone ? 0 : FTR__BATCH_PADS);
+	stores_check();
+	if (result)
+		return result;
+	for (size_t i = 0, j = 0; i < n && j < m; i++) {
+		if (sites[i]->ip != patches[j].ip)
+			continue;
+		if (!patches[j++].occupied)
+			sites[i]->flags |= FTR__SITE_NORMAL;
+	}
+	return still_occupied(patches, m);
+}
+
+static int normalise(struct ftr_site *const *sites, size_t n, bool all)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < n && !needed; i++)
+		needed = !(sites[i]->flags & FTR__SITE_NORMAL);
+	if (!needed)
+		return 0;
+	int result = normalise_some(sites, n, false, all);
+	return result ? result : normalise_some(sites, n, true, all);
+}
+
+/* --- 4 and 5: the batch ----------------------------------------------------------- */
+
+static int run_batch(struct update *u)
+{
+	struct ftr__patch *patches = store_get(&patch_store, u->n_touched * sizeof *patches);
+	const struct ftr__module *module = NULL;
+	size_t n = 0;
+
+	if (!patches && u->n_touched)
+		return no_memory();
+	for (size_t i = 0; i < u->n_touched; i++) {
+		struct ftr_site *site = u->touched[i];
+		if (site->pending == site->slot)
+			continue;
+		if (!module || site->ip >= module->high)
+			module = ftr__module_of(site);
+		site->flags |= FTR__SITE_TOUCHED;
+		ftr__site_patch(site, site->pending, module->number, &patches[n++]);
+	}
+	int result = ftr__batch_run(patches, n, 0);
+	stores_check();
+	return result;
+}
+
+static void settle(struct update *u, bool done)
+{
+	for (size_t i = 0; i < u->n_touched; i++) {
+		struct ftr_site *site = u->touched[i];
+		if (done && site->pending != site->slot) {
+			if (site->slot)
+				ftr__slot_put(site->slot, 1);
+			if (site->pending)
+				ftr__slot_add_users(site->pending, 1);
+			site->slot = site->pending;
+		}
+		site->pending = FTR__SITE_SETTLED;
+	}
+	for (size_t i = 0; i < u->n_pins; i++)
+		ftr__slot_put(u->pins[i], 1);
+	for (uint32_t i = 0; i < u->n_states; i++)
+		ftr__set_unref(u->states[i].set);
+	free(u->pins);
+	free(u->states);
+}
+
+/* Out of all slots: groups that lose all sites; after a failure those that were
+ * to get their first. */
+static int removal(const struct ftr__change *changes, size_t n, bool failed)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < n && !result; i++) {
+		bool stays = false;
+		for (size_t j = 0; j < n; j++)
+			stays |= changes[j].group == changes[i].group &&
+				 (failed ? changes[j].before : changes[j].after) != NULL;
+		if (!stays)
+			result = ftr__slot_prepare_removal(changes[i].group);
+	}
+	return result;
+}
+
+int ftr__update(const struct ftr__change *changes, size_t n)
+{
+	struct update u = { 0 };
+	int result = collect(&u, changes, n);
+
+	if (!result)
+		result = resolve_all(&u);
+	if (!result)
+		result = normalise(u.touched, u.n_touched, false);
+	if (!result)
+		result = removal(changes, n, false);
+	if (!result) {
+		result = run_batch(&u);
+		if (result)
+			ftr__slot_cancel_removal();
+	}
+	if (result)
+		removal(changes, n, true);
+	ftr__slot_commit_removal();
+	settle(&u, !result);
+	return result;
+}
+
+/* --- modules -------------------------------------------------------------------- */
+
+void ftr__update_forget(struct ftr__module *module)
+{
+	for (size_t i = 0; i < module->n_sites; i++) {
+		if (module->sites[i].slot)
+			ftr__slot_put(module->sites[i].slot, 1);
+		module->sites[i].slot = 0;
+	}
+}
+
+int ftr__update_adopt(struct ftr__module *module)
+{
+	struct ftr_site **list = store_get(&touched_store, (module->n_sites + 1) * sizeof *list);
+	size_t n = 0;
+
+	if (!list)
+		return no_memory();
+	for (size_t i = 0; i < module->n_sites; i++)
+		if (module->sites[i].kind == FTR_SITE_FENTRY_CALL)
+			list[n++] = &module->sites[i];
+	return normalise(list, n, true);
+}
+
+static size_t count_sites(const struct ftr__modules *modules)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < modules->n; i++)
+		n += modules->list[i]->n_sites;
+	return n;
+}
+
+int ftr__update_restore(void)
+{
+	const struct ftr__modules *modules = ftr__modules();
+	struct ftr__patch *patches =
+		store_get(&patch_store, (count_sites(modules) + 1) * sizeof *patches);
+	size_t n = 0;
+
+	if (!patches)
+		return no_memory();
+	for (size_t i = 0; i < modules->n; i++)
+		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
+			n += ftr__site_restore(&modules->list[i]->sites[j],
+					       modules->list[i]->number, &patches[n]);
+	int result = ftr__batch_run(patches, n, 0);
+	stores_check();
+	return result;
+}
+
+int ftr__update_populate(void)
+{
+	const struct ftr__modules *modules = ftr__modules();
+	struct ftr__patch *patches =
+		store_get(&patch_store, (count_sites(modules) + 1) * sizeof *patches);
+	struct ftr__text_window window;
+	size_t n = 0;
+
+	if (!patches)
+		return no_memory();
+	for (size_t i = 0; i < modules->n; i++)
+		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
+			patches[n++] = (struct ftr__patch){
+				.ip = modules->list[i]->sites[j].ip,
+				.size = modules->list[i]->sites[j].length,
+				.segment = modules->list[i]->number };
+	int result = ftr__text_open(&window, patches, n, ftr__backend->breakpoint);
+	if (result)
+		return result;
+	ftr__text_populate(&window);
+	ftr__text_close(&window);
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changing which groups hold which sites, as one batch.  Floor 5.
+ */
+#ifndef FTR__UPDATE_H
+#define FTR__UPDATE_H
+
+#include "lib/group.h"
+
+/* The group comes to hold `after` instead of `before`; NULL: no sites. */
+struct ftr__change {
+	struct ftr_group *group;
+	const struct ftr__sites *before, *after;
+};
+
+/*
+ * Carry out all changes, in their order, or none.  Changes site->slot alone,
+ * no group.  A group that a change takes all sites from is taken out of every
+ * slot as well.  Errors as of ftr_group_attach(); after one, handlers of
+ * groups that a change brings in may have run: a grace period is due.
+ */
+int ftr__update(const struct ftr__change *changes, size_t n);
+
+/* Sites of which the module went: they call nothing any more. */
+void ftr__update_forget(struct ftr__module *module);
+
+/* Turn the calls to __fentry__ of an adopted module into nops. */
+int ftr__update_adopt(struct ftr__module *module);
+
+/* Put back all that was found, in every module; every group is off. */
+int ftr__update_restore(void);
+
+/* Make the pages of all sites private to the process. */
+int ftr__update_populate(void);
+
+#endif
