@@ -60,9 +60,9 @@ FTR_API const struct ftr_site *ftr_site_find(uintptr_t addr)
 
 	if (!ftr__core_started())
 		ftr__core_run(NULL, NULL);
-	ftr__trap_read_lock();
+	unsigned token = ftr__trap_read_lock();
 	const struct ftr_site *site = ftr__site_find(addr, &module);
-	ftr__trap_read_unlock();
+	ftr__trap_read_unlock(token);
 	return site;
 }
 
@@ -80,10 +80,10 @@ FTR_API const char *ftr_site_name(const struct ftr_site *site)
 {
 	if (!site)
 		return "";
-	ftr__trap_read_lock();
+	unsigned token = ftr__trap_read_lock();
 	const struct ftr__module *m = ftr__module_of(site);
 	const char *name = m ? ftr__site_name(m, site) : "";
-	ftr__trap_read_unlock();
+	ftr__trap_read_unlock(token);
 	return name;
 }
 
@@ -91,10 +91,10 @@ FTR_API const char *ftr_site_module(const struct ftr_site *site)
 {
 	if (!site)
 		return "";
-	ftr__trap_read_lock();
+	unsigned token = ftr__trap_read_lock();
 	const struct ftr__module *m = ftr__module_of(site);
 	const char *name = m ? m->name : "";
-	ftr__trap_read_unlock();
+	ftr__trap_read_unlock(token);
 	return name;
 }
 

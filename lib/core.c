@@ -62,10 +62,12 @@ void ftr__core_stop(void)
 static void before_fork(void)
 {
 	pthread_mutex_lock(&lock);
+	ftr__module_records_lock();
 }
 
 static void after_fork_in_parent(void)
 {
+	ftr__module_records_unlock();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -73,6 +75,8 @@ static void after_fork_in_child(void)
 {
 	ftr__thread_forked();
 	ftr__trap_forked();
+	ftr__grace_forked();
+	ftr__module_records_unlock();
 	/* The mutex belongs to a thread id of the parent's. */
 	lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 }

@@ -98,6 +98,23 @@ FTR__BARE __attribute__((noinline)) static void miss_all(uint32_t slot)
 	__atomic_fetch_add(&ftr__dispatch_missed, 1, __ATOMIC_RELAXED);
 }
 
+/*
+ * A signal handler that comes between the two stores may reach a site and
+ * leave its own frame's address and an even state behind: then once more.
+ * While they do not belong together no handler of this entry runs.
+ */
+FTR__BARE static inline void go_inside(struct ftr__thread *self, struct ftr_regs *regs,
+				       uintptr_t state)
+{
+	((struct ftr__regs_head *)regs)->cookie = ftr__thread_cookie(self, state);
+	do {
+		FTR__WRITE_ONCE(self->sp, (uintptr_t)regs);
+		FTR__BARRIER();
+		FTR__WRITE_ONCE(self->state, state);
+		FTR__BARRIER(); /* pairs with membarrier in ftr__grace_wait() */
+	} while (FTR__UNLIKELY(FTR__READ_ONCE(self->sp) != (uintptr_t)regs));
+}
+
 FTR__BARE uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_t return_ip,
 				  uintptr_t parent_ip)
 {
@@ -118,9 +135,7 @@ FTR__BARE uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_
 		/* The handler that made it odd is gone: on from the next even. */
 		state++;
 	}
-	self->sp = (uintptr_t)regs;
-	FTR__WRITE_ONCE(self->state, state + 1);
-	FTR__BARRIER(); /* pairs with membarrier in ftr__grace_wait() */
+	go_inside(self, regs, state + 1);
 
 	const struct ftr__slot_hot *hot = &ftr__slot_table[slot];
 	const struct ftr__set *set = FTR__READ_ONCE(hot->set);

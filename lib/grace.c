@@ -203,3 +203,8 @@ bool ftr__grace_pending(void)
 {
 	return FTR__FETCH(incoming) || FTR__FETCH(waiting);
 }
+
+void ftr__grace_forked(void)
+{
+	rounds_asked = 0;
+}

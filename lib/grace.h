@@ -49,6 +49,9 @@ void ftr__grace_poll(void);
 /* The outermost handler of a thread with `notify` set has ended. */
 void ftr__grace_notice(void);
 
+/* In the child of a fork. */
+void ftr__grace_forked(void);
+
 /* Whether something still waits in ftr__grace_async(). */
 bool ftr__grace_pending(void);
 

@@ -37,6 +37,11 @@ libftr_core_la_SOURCES = \
 	lib/update.c lib/update.h \
 	backends/x86/insn.c backends/x86/insn.h \
 	backends/x86/trap.c backends/x86/trap.h
+if BACKEND_I386
+libftr_core_la_SOURCES += \
+	backends/i386/fentry.S \
+	backends/i386/syscall.S
+endif
 if BACKEND_X86_64
 libftr_core_la_SOURCES += \
 	backends/x86_64/backend.c \

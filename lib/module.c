@@ -31,6 +31,16 @@ static pthread_mutex_t records_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ftr_module_record *records;
 static unsigned registrations;
 
+void ftr__module_records_lock(void)
+{
+	pthread_mutex_lock(&records_lock);
+}
+
+void ftr__module_records_unlock(void)
+{
+	pthread_mutex_unlock(&records_lock);
+}
+
 static bool valid(const struct ftr_module_record *r)
 {
 	return r && r->size == sizeof *r && (!r->patchable_start == !r->patchable_stop) &&

@@ -71,6 +71,9 @@ bool ftr__site_is_touched(uintptr_t addr);
 /* Records of FTR_MODULE. */
 int ftr__module_register(struct ftr_module_record *record);
 int ftr__module_unregister(struct ftr_module_record *record);
+/* Around a fork. */
+void ftr__module_records_lock(void);
+void ftr__module_records_unlock(void);
 bool ftr__module_has_record(const struct ftr__module *module);
 /* Changes whenever one was registered or unregistered. */
 unsigned ftr__module_registrations(void);

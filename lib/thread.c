@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/regs.h"
 #include "lib/sys.h"
 
 __thread struct ftr__thread *ftr__self;
@@ -115,6 +116,7 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	ftr__syscall(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now, 0, 0, 0, 0);
 	node->born = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	node->sp = 0;
+	node->nested = 0;
 	node->notify = 0;
 	node->api_depth = 0;
 	node->looked = 0;
@@ -209,30 +211,58 @@ bool ftr__thread_alive(const struct ftr__thread *thread)
 	return ticks * 1000000000u / (uint64_t)hz <= thread->born + 2000000000u / (uint64_t)hz;
 }
 
-FTR__BARE bool ftr__thread_jumped_over(const struct ftr__thread *self, uintptr_t sp)
+/*
+ * Whether a word can be read: rt_sigaction(2) copies its argument before it
+ * refuses the signal's number.
+ */
+FTR__BARE static bool readable(uintptr_t addr)
+{
+	enum { NO_SIGNAL = 0, EFAULT_ = 14 };
+
+	return ftr__syscall(SYS_rt_sigaction, NO_SIGNAL, (long)addr, 0, FTR__KERNEL_SIGSET_SIZE,
+			    0, 0) != -EFAULT_;
+}
+
+/* The outer frame's stack may be unmapped by now. */
+FTR__BARE static bool frame_lives(const struct ftr__thread *self)
+{
+	const struct ftr__regs_head *frame = (const struct ftr__regs_head *)self->sp;
+
+	return readable(self->sp) && frame->cookie == ftr__thread_cookie(self, self->state);
+}
+
+FTR__BARE bool ftr__thread_jumped_over(struct ftr__thread *self, uintptr_t sp)
 {
 	/* Nested close below the outer frame: the common case, no system call. */
-	if (sp <= self->sp && self->sp - sp < 64 * 1024)
+	if (sp < self->sp && self->sp - sp < 64 * 1024 && ++self->nested % 64)
 		return false;
 
 	stack_t alt;
 	if (ftr__syscall(SYS_sigaltstack, 0, (long)&alt, 0, 0, 0, 0) < 0)
-		return sp > self->sp;
-	bool now_on_alt = sp - (uintptr_t)alt.ss_sp < alt.ss_size && !(alt.ss_flags & SS_DISABLE);
-	bool outer_on_alt =
-		self->sp - (uintptr_t)alt.ss_sp < alt.ss_size && !(alt.ss_flags & SS_DISABLE);
+		return sp >= self->sp;
+	bool enabled = !(alt.ss_flags & SS_DISABLE);
+	bool now_on_alt = enabled && sp - (uintptr_t)alt.ss_sp < alt.ss_size;
+	bool outer_on_alt = enabled && self->sp - (uintptr_t)alt.ss_sp < alt.ss_size;
 
-	if (now_on_alt != outer_on_alt)
-		return outer_on_alt; /* left the signal's stack; or entered it just now */
-	return sp > self->sp;
+	/* Left the signal's stack: what ran there is over. */
+	if (outer_on_alt && !now_on_alt)
+		return true;
+	if (now_on_alt == outer_on_alt && sp >= self->sp)
+		return true;
+	return !frame_lives(self);
 }
 
 bool ftr__thread_inside(void)
 {
-	const struct ftr__thread *self = ftr__self;
+	struct ftr__thread *self = ftr__self;
 
-	return self && (self->state & 1) &&
-	       !ftr__thread_jumped_over(self, (uintptr_t)__builtin_frame_address(0));
+	if (!self || !(self->state & 1))
+		return false;
+	if (!ftr__thread_jumped_over(self, (uintptr_t)__builtin_frame_address(0)))
+		return true;
+	/* Its handler is gone: so that nobody waits for it. */
+	FTR__WRITE_ONCE(self->state, self->state + 1);
+	return false;
 }
 
 void ftr__thread_forked(void)

@@ -19,8 +19,11 @@ struct ftr__thread {
 	 * +1 on entry, before the handler set is loaded, +1 on exit.  Pairs
 	 * with the membarrier in ftr__grace_wait(). */
 	uintptr_t state;
-	/* Stack pointer of the outermost handler's frame, while state is odd. */
+	/* Address of the outermost entry's frame (struct ftr__regs_head), while
+	 * state is odd. */
 	uintptr_t sp;
+	/* Calls inside handlers: now and then one looks more closely. */
+	uint32_t nested;
 	/* A waiting side wants ftr__grace_notice() run when state gets even. */
 	uint32_t notify;
 	/* The owner; 0: the node is free. */
@@ -57,11 +60,20 @@ bool ftr__thread_for_each(bool (*fn)(struct ftr__thread *thread, void *arg), voi
 /* Whether the thread that owns the node still runs; reads /proc. */
 bool ftr__thread_alive(const struct ftr__thread *thread);
 
+/* What the outermost entry's frame holds while it lives: no two entries of a
+ * thread write the same. */
+static inline uintptr_t ftr__thread_cookie(const struct ftr__thread *self, uintptr_t state)
+{
+	return (uintptr_t)self ^ (state << 1);
+}
+
 /*
  * Whether the handler that made the calling thread's state odd was jumped
- * over: its frame is no longer on the stack that sp stands on (H7).
+ * over (H7): its frame is below sp on the same stack, or is no more what it
+ * was.  The second is looked at for one call in 64 alone: until then a thread
+ * that jumped and then went deeper misses calls.
  */
-bool ftr__thread_jumped_over(const struct ftr__thread *self, uintptr_t sp);
+bool ftr__thread_jumped_over(struct ftr__thread *self, uintptr_t sp);
 
 /* Whether the calling thread is inside a handler that was not jumped over. */
 bool ftr__thread_inside(void);

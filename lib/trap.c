@@ -44,8 +44,10 @@ static struct {
 } batch;
 static int published;
 
-/* Threads that may look at `batch` or at the index of sites. */
-static int readers;
+/* Threads that may look at `batch` or at the index of sites, counted in two
+ * columns: new ones go to the column of `phase`. */
+static int readers[2];
+static unsigned phase;
 
 void ftr__trap_publish(struct ftr__patch *patches, size_t n)
 {
@@ -65,31 +67,42 @@ void ftr__trap_rollback(void)
 	FTR__PUBLISH(batch.committed, 0);
 }
 
-FTR__BARE void ftr__trap_read_lock(void)
+FTR__BARE unsigned ftr__trap_read_lock(void)
 {
-	__atomic_fetch_add(&readers, 1, __ATOMIC_SEQ_CST);
+	unsigned column = __atomic_load_n(&phase, __ATOMIC_SEQ_CST) & 1;
+
+	__atomic_fetch_add(&readers[column], 1, __ATOMIC_SEQ_CST);
+	return column;
 }
 
-FTR__BARE void ftr__trap_read_unlock(void)
+FTR__BARE void ftr__trap_read_unlock(unsigned token)
 {
-	__atomic_fetch_sub(&readers, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&readers[token], 1, __ATOMIC_RELEASE);
 }
 
-/*
- * A reader counts itself, then loads what was published; here it was
- * withdrawn, then the count is loaded: a reader that is not counted yet will
- * not find what was withdrawn.
- */
-void ftr__trap_quiesce(void)
+/* Once new readers go elsewhere, a column runs empty however many there are. */
+static void wait_empty(unsigned column)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (unsigned round = 0; __atomic_load_n(&readers, __ATOMIC_SEQ_CST); round++) {
+	for (unsigned round = 0; __atomic_load_n(&readers[column], __ATOMIC_SEQ_CST); round++) {
 		struct timespec pause = { 0, 50000 };
 		if (round < 100)
 			sched_yield();
 		else
 			nanosleep(&pause, NULL);
 	}
+}
+
+/*
+ * A reader counts itself, then loads what was published; here it was
+ * withdrawn, then the counts are loaded: a reader that is not counted yet will
+ * not find what was withdrawn.  One that chose its column before an earlier
+ * phase may stand in either: so both are waited for, as in Linux
+ * kernel/rcu/srcutree.c.
+ */
+void ftr__trap_quiesce(void)
+{
+	for (int i = 0; i < 2; i++)
+		wait_empty(__atomic_fetch_add(&phase, 1, __ATOMIC_SEQ_CST) & 1);
 }
 
 void ftr__trap_unpublish(void)
@@ -100,7 +113,7 @@ void ftr__trap_unpublish(void)
 
 void ftr__trap_forked(void)
 {
-	readers = 0;
+	readers[0] = readers[1] = 0;
 }
 
 /* --- inside the handler --------------------------------------------------- */
@@ -162,9 +175,9 @@ FTR__BARE int ftr__trap_handle(const siginfo_t *info, void *ucontext)
 
 	if (hold)
 		hold(addr);
-	ftr__trap_read_lock();
+	unsigned token = ftr__trap_read_lock();
 	bool ours = resume_from_batch(addr, ucontext) || resume_late(addr, ucontext);
-	ftr__trap_read_unlock();
+	ftr__trap_read_unlock(token);
 	if (ours)
 		__atomic_fetch_add(&ftr__trap_count, 1, __ATOMIC_RELAXED);
 	return ours && !was_sent(info);

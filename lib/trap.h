@@ -33,9 +33,10 @@ void ftr__trap_unpublish(void);
 /* Returns once no thread is in the handler that was in it at the call. */
 void ftr__trap_quiesce(void);
 
-/* Enter and leave a section that ftr__trap_quiesce() waits for. */
-void ftr__trap_read_lock(void);
-void ftr__trap_read_unlock(void);
+/* Enter and leave a section that ftr__trap_quiesce() waits for.  The token goes
+ * from one to the other.  Async-signal-safe, may nest. */
+unsigned ftr__trap_read_lock(void);
+void ftr__trap_read_unlock(unsigned token);
 
 /* Tells whether an address is a site's that was ever written to; handed down
  * by the floor that knows sites.  Called inside the handler. */

@@ -23,7 +23,6 @@
 #include "lib/batch.h"
 #include "lib/error.h"
 #include "lib/module.h"
-#include "lib/rendezvous.h"
 
 struct state {
 	struct ftr__set *set; /* referenced */
@@ -318,8 +317,8 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several,
 		sites[i]->flags |= FTR__SITE_TOUCHED;
 		m++;
 	}
-	bool alone = !several || ftr__rendezvous_alone();
-	int result = ftr__batch_run(patches, m, alone ? 0 : FTR__BATCH_PADS);
+	/* With one thread too: it may have been interrupted by a signal there. */
+	int result = ftr__batch_run(patches, m, several ? FTR__BATCH_PADS : 0);
 	stores_check();
 	if (result)
 		return result;

@@ -20,7 +20,7 @@
  *
  * Four vector variants of each caller: none, xmm, ymm and zmm 0-7.
  * Stack used below the traced function's rsp, bytes, besides the handlers' own:
- * args 216, regs 504; plus 128 and up to 63 for xmm, 256 for ymm, 512 for zmm.
+ * args 224, regs 512; plus 128 and up to 63 for xmm, 256 for ymm, 512 for zmm.
  */
 #include "backends/x86_64/frame.h"
 

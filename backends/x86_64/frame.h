@@ -21,11 +21,11 @@
 
 #define FTR_X86_64_ROOM (256 + 32)
 
-/* Offsets from R.  pt_regs begins at 16, in the order of <asm/ptrace.h>. */
+/* Offsets from R.  pt_regs begins at 24, in the order of <asm/ptrace.h>. */
 #define R_GROUP    0
-#define R_WIDTH    8 /* of a saved vector register, bytes; 0: none saved */
-#define R_WHOLE    10 /* the regs caller made it */
-#define R_PT       16
+#define R_WIDTH    16 /* of a saved vector register, bytes; 0: none saved */
+#define R_WHOLE    18 /* the regs caller made it */
+#define R_PT       24
 #define R_R15      (R_PT + 0)
 #define R_R14      (R_PT + 8)
 #define R_R13      (R_PT + 16)

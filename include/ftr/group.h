@@ -21,6 +21,7 @@ struct ftr_group;
  * start or thread exit.  It may do what its context allows.  Traced functions
  * that it reaches run untraced and are counted as missed (unless the group is
  * FTR_GROUP_REENTRANT).  It must return: no C++ exception or longjmp out of it.
+ * Registers are kept for it; errno is memory: one that changes it puts it back.
  *
  * @param ip         the site's address (ftr_site_find() gives the site).
  * @param parent_ip  the traced function's return address.
