@@ -14,6 +14,11 @@ static uint32_t flags_of(const struct ftr_regs *regs)
 	return ((const struct ftr__regs_head *)regs)->group->member.flags;
 }
 
+static int no_regs(void)
+{
+	return ftr__fail_plain(EINVAL, "no registers: regs is NULL");
+}
+
 FTR_API struct pt_regs *ftr_regs_pt_regs(struct ftr_regs *regs)
 {
 	if (!regs || !(flags_of(regs) & FTR_GROUP_REGS))
@@ -44,7 +49,7 @@ FTR_API uintptr_t ftr_regs_arg(const struct ftr_regs *regs, unsigned n)
 FTR_API int ftr_regs_set_arg(struct ftr_regs *regs, unsigned n, uintptr_t value)
 {
 	if (!regs)
-		return -EINVAL;
+		return no_regs();
 	*ftr__backend->regs_arg(regs, n) = value;
 	return 0;
 }
@@ -52,9 +57,10 @@ FTR_API int ftr_regs_set_arg(struct ftr_regs *regs, unsigned n, uintptr_t value)
 FTR_API int ftr_regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
 {
 	if (!regs)
-		return -EINVAL;
+		return no_regs();
 	if (!(flags_of(regs) & FTR_GROUP_IPMODIFY))
-		return -EPERM;
+		return ftr__fail_plain(EPERM, "only a group made with FTR_GROUP_IPMODIFY may"
+				       " change where execution goes on");
 	ftr__backend->regs_set_ip(regs, ip);
 	return 0;
 }
@@ -67,7 +73,7 @@ FTR_API uintptr_t ftr_regs_return_value(const struct ftr_regs *regs)
 FTR_API int ftr_regs_set_return_value(struct ftr_regs *regs, uintptr_t value)
 {
 	if (!regs)
-		return -EINVAL;
+		return no_regs();
 	*ftr__backend->regs_return(regs) = value;
 	return 0;
 }

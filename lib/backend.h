@@ -47,9 +47,10 @@ struct ftr_backend {
 	 * is no site. */
 	const char *(*site_form)(const uint8_t *bytes, size_t room, enum ftr__table_kind table,
 				 struct ftr__form *form);
-	void (*encode_nop)(uint8_t *at, unsigned length);
-	/* false: the target is out of reach. */
-	bool (*encode_call)(uint8_t *at, unsigned length, uintptr_t ip, uintptr_t target);
+	/* Fill in `before` and `after` of n patches of equal size: a call to a
+	 * target within reach, or a nop for target 0. */
+	void (*encode_patches)(struct ftr__patch *patches, size_t n, uintptr_t before,
+			       uintptr_t after);
 
 	/* --- traps; async-signal-safe, no traced code --- */
 

@@ -32,9 +32,9 @@
 #define FTR__BARE \
 	__attribute__((no_sanitize("all"), no_stack_protector, patchable_function_entry(0)))
 #else
-#define FTR__BARE                                                             \
-	__attribute__((no_sanitize("all"), no_instrument_function,            \
-		       optimize("no-stack-protector"), patchable_function_entry(0)))
+#define FTR__BARE                                                                  \
+	__attribute__((no_sanitize("all"), no_instrument_function, no_stack_protector, \
+		       patchable_function_entry(0)))
 #endif
 
 static inline uintptr_t ftr__align_down(uintptr_t value, uintptr_t to)

@@ -238,11 +238,9 @@ static void sort_sites(struct ftr__module *m)
 
 static int take_table(struct finder *f, const struct ftr__table *table)
 {
-	const uintptr_t *entries = (const uintptr_t *)table->addr;
-	size_t n = table->size / sizeof *entries;
+	size_t n = table->size / sizeof(uintptr_t);
 
-	if (!segment_of(f->module, table->addr, table->size) ||
-	    table->addr % sizeof *entries) {
+	if (!segment_of(f->module, table->addr, table->size)) {
 		refuse(f->module, "the table lies outside the module's memory", n ? n : 1);
 		return 0;
 	}
@@ -253,11 +251,13 @@ static int take_table(struct finder *f, const struct ftr__table *table)
 	f->module->sites = grown;
 	for (size_t i = 0; i < n; i++) {
 		struct ftr_site *site = &grown[f->module->n_sites];
-		uintptr_t function = 0;
+		uintptr_t entry, function = 0;
+		/* gcc gives __mcount_loc no alignment. */
+		memcpy(&entry, (const char *)table->addr + i * sizeof entry, sizeof entry);
 		/* Linkers leave 0 for functions that they dropped. */
-		if (!entries[i] || entries[i] == f->module->base)
+		if (!entry || entry == f->module->base)
 			continue;
-		const char *reason = examine(f, entries[i], table->kind, site, &function);
+		const char *reason = examine(f, entry, table->kind, site, &function);
 		if (reason)
 			refuse(f->module, reason, 1);
 		else if (!name_site(f, site, function))

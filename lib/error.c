@@ -23,6 +23,20 @@ int ftr__fail(int error, const char *format, ...)
 	return -error;
 }
 
+int ftr__fail_plain(int error, const char *sentence)
+{
+	struct ftr__thread *self = ftr__thread_self();
+	/* volatile: a copy by the C library would use vector registers. */
+	volatile char *to = self ? self->error : NULL;
+
+	for (size_t i = 0; to && i < sizeof self->error; i++) {
+		to[i] = i + 1 < sizeof self->error ? sentence[i] : 0;
+		if (!sentence[i])
+			break;
+	}
+	return -error;
+}
+
 const char *ftr__error_last(void)
 {
 	return ftr__self ? ftr__self->error : "";

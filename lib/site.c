@@ -6,23 +6,21 @@
 
 #include <string.h>
 
-static void encode(const struct ftr_site *site, uint32_t slot, uint8_t *bytes)
+static uintptr_t target_of(uint32_t slot)
 {
-	if (slot)
-		ftr__backend->encode_call(bytes, site->length, site->ip, ftr__slot_address(slot));
-	else
-		ftr__backend->encode_nop(bytes, site->length);
+	return slot ? ftr__slot_address(slot) : 0;
+}
+
+void ftr__site_patches(struct ftr__patch *patches, size_t n, uint32_t before, uint32_t after)
+{
+	ftr__backend->encode_patches(patches, n, target_of(before), target_of(after));
 }
 
 void ftr__site_patch(const struct ftr_site *site, uint32_t slot, uint32_t segment,
 		     struct ftr__patch *patch)
 {
-	patch->ip = site->ip;
-	patch->size = patch->length = site->length;
-	patch->occupied = 0;
-	patch->segment = segment;
-	encode(site, site->slot, patch->before);
-	encode(site, slot, patch->after);
+	ftr__site_begin(site, segment, patch);
+	ftr__site_patches(patch, 1, site->slot, slot);
 }
 
 static void form_of(const struct ftr_site *site, struct ftr__form *form)

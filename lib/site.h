@@ -18,7 +18,7 @@ struct ftr_site {
 	uint8_t found[FTR__PATCH_MAX]; /* the bytes as found: restored by shutdown */
 	uint32_t name;    /* offset in the module's names: size, then the name */
 	uint32_t slot;    /* whose call stands there; 0: a nop */
-	uint32_t pending; /* the slot after the update under way (lib/update.c) */
+	uint32_t pending; /* its state in the update under way (lib/update.c) */
 	int16_t function; /* from ip to the function's start */
 	uint8_t flags : 4, length : 4; /* length of its call */
 	uint8_t kind : 2, pad : 6;     /* pad: bytes up to the end of what was found */
@@ -29,6 +29,18 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct ftr_site) == 32, "32 bytes a
 #define FTR__SITE_SETTLED UINT32_MAX
 
 struct ftr__module;
+
+/* The same for many: begin each, then fill in the bytes of n that go from one
+ * slot to another and have one length. */
+static inline void ftr__site_begin(const struct ftr_site *site, uint32_t segment,
+				   struct ftr__patch *patch)
+{
+	patch->ip = site->ip;
+	patch->size = patch->length = site->length;
+	patch->occupied = patch->unused = 0;
+	patch->segment = segment;
+}
+void ftr__site_patches(struct ftr__patch *patches, size_t n, uint32_t before, uint32_t after);
 
 /* Fill in a patch from what the site holds to the call of `slot` (0: nop). */
 void ftr__site_patch(const struct ftr_site *site, uint32_t slot, uint32_t segment,

@@ -56,8 +56,11 @@ static int collect_ranges(struct ftr__text_window *w)
 
 	for (size_t i = 0; i < w->n; i++) {
 		const struct ftr__patch *p = &w->patches[i];
-		uintptr_t end = ftr__align_up(p->ip + p->size, page);
+		uintptr_t end = p->ip + p->size;
 
+		if (FTR__LIKELY(n && end <= w->ranges[n - 1].end))
+			continue; /* on pages of this mapping already */
+		end = ftr__align_up(end, page);
 		if (n && p->segment == segment &&
 		    p->ip < w->ranges[n - 1].end + MERGE_PAGES * page) {
 			if (end > w->ranges[n - 1].end)
@@ -144,7 +147,7 @@ void ftr__text_close(struct ftr__text_window *w)
 }
 
 /* Write what the pass changes of one patch; `at` stands for p->ip. */
-static inline void apply(uint8_t *at, const struct ftr__patch *p, enum ftr__pass pass,
+static inline __attribute__((always_inline)) void apply(uint8_t *at, const struct ftr__patch *p, enum ftr__pass pass,
 			 uint8_t breakpoint)
 {
 	switch (pass) {
@@ -204,12 +207,33 @@ static int pass_mem(struct ftr__text_window *w, enum ftr__pass pass)
 	return 0;
 }
 
+/* One loop for each pass: the choice is made outside. */
+static void pass_direct(const struct ftr__text_window *w, enum ftr__pass pass)
+{
+	const uint8_t breakpoint = w->breakpoint;
+
+#define APPLY_TO_ALL(constant)                                                          \
+	case constant:                                                                  \
+		for (size_t i = 0; i < w->n; i++)                                       \
+			apply((uint8_t *)w->patches[i].ip, &w->patches[i], constant,    \
+			      breakpoint);                                              \
+		break
+
+	switch (pass) {
+		APPLY_TO_ALL(FTR__PASS_BREAKPOINTS);
+		APPLY_TO_ALL(FTR__PASS_TAILS);
+		APPLY_TO_ALL(FTR__PASS_HEADS);
+		APPLY_TO_ALL(FTR__PASS_OLD_TAILS);
+		APPLY_TO_ALL(FTR__PASS_OLD_HEADS);
+	}
+#undef APPLY_TO_ALL
+}
+
 int ftr__text_pass(struct ftr__text_window *w, enum ftr__pass pass)
 {
 	if (w->mem >= 0)
 		return pass_mem(w, pass);
-	for (size_t i = 0; i < w->n; i++)
-		apply((uint8_t *)w->patches[i].ip, &w->patches[i], pass, w->breakpoint);
+	pass_direct(w, pass);
 	return 0;
 }
 

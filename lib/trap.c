@@ -43,6 +43,8 @@ static struct {
 	int committed;
 } batch;
 static int published;
+/* Counts publishing and withdrawing: odd while published. */
+static unsigned changes;
 
 /* Threads that may look at `batch` or at the index of sites, counted in two
  * columns: new ones go to the column of `phase`. */
@@ -55,6 +57,7 @@ void ftr__trap_publish(struct ftr__patch *patches, size_t n)
 	batch.n = n;
 	FTR__WRITE_ONCE(batch.committed, 0);
 	FTR__PUBLISH(published, 1);
+	__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
 }
 
 void ftr__trap_commit(void)
@@ -108,6 +111,7 @@ void ftr__trap_quiesce(void)
 void ftr__trap_unpublish(void)
 {
 	FTR__PUBLISH(published, 0);
+	__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
 	ftr__trap_quiesce();
 }
 
@@ -155,11 +159,30 @@ FTR__BARE static bool resume_from_batch(uintptr_t addr, void *ucontext)
 /* The batch ended between trap and look-up: run what stands there now. */
 FTR__BARE static bool resume_late(uintptr_t addr, void *ucontext)
 {
-	if (!ftr__trap_is_site || !ftr__trap_is_site(addr) ||
-	    FTR__READ_ONCE(*(uint8_t *)addr) == ftr__backend->breakpoint)
+	if (FTR__READ_ONCE(*(volatile uint8_t *)addr) == ftr__backend->breakpoint)
 		return false;
 	ftr__backend->trap_resume(ucontext, addr);
 	return true;
+}
+
+/*
+ * A breakpoint that no batch knows is somebody else's: unless a batch began
+ * between the two looks.  Its patches were published before it wrote.
+ */
+FTR__BARE static bool resume_site(uintptr_t addr, void *ucontext)
+{
+	unsigned seen;
+
+	do {
+		seen = __atomic_load_n(&changes, __ATOMIC_SEQ_CST);
+		if (resume_from_batch(addr, ucontext))
+			return true;
+		if (!ftr__trap_is_site || !ftr__trap_is_site(addr))
+			return false;
+		if (resume_late(addr, ucontext))
+			return true;
+	} while (__atomic_load_n(&changes, __ATOMIC_SEQ_CST) != seen);
+	return false;
 }
 
 /* Sent by kill(2) and its like, not raised by an instruction (sigaction(2)). */
@@ -176,7 +199,7 @@ FTR__BARE int ftr__trap_handle(const siginfo_t *info, void *ucontext)
 	if (hold)
 		hold(addr);
 	unsigned token = ftr__trap_read_lock();
-	bool ours = resume_from_batch(addr, ucontext) || resume_late(addr, ucontext);
+	bool ours = resume_site(addr, ucontext);
 	ftr__trap_read_unlock(token);
 	if (ours)
 		__atomic_fetch_add(&ftr__trap_count, 1, __ATOMIC_RELAXED);

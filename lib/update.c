@@ -7,7 +7,8 @@
  *      number of a *state*: the handler set that it has so far.  States are
  *      few, and from each a change leads to one other: so this is a look at a
  *      table for each site, whatever the number of groups.
- *   2. Find the slot of each touched site's state, for its length and module.
+ *   2. Split the touched sites into *runs* that go the same way; find the slot
+ *      of each run's state, for its length and module.
  *   3. Make the sites normal that are not yet.
  *   4. One batch for all sites whose slot changes.
  *   5. Settle: store the new slots.
@@ -35,6 +36,15 @@ struct state {
 	uint32_t slot;
 };
 
+/* Touched sites in a row that go the same way, of one length and module. */
+struct run {
+	size_t first, n;
+	const struct ftr__module *module;
+	uint32_t before, after; /* slots; `after` is a state until it is resolved */
+	uint8_t length;
+	uint8_t all_flags;      /* flags that all of them have */
+};
+
 /* An update under way. */
 struct update {
 	struct state *states;
@@ -43,6 +53,8 @@ struct update {
 	size_t n_pins, pins_room;
 	struct ftr_site **touched;
 	size_t n_touched;
+	struct run *runs;
+	size_t n_runs, runs_room;
 	bool sorted;
 	uint32_t last_slot, last_state; /* of the site before: often the same */
 };
@@ -59,9 +71,9 @@ static struct store touched_store, patch_store;
 
 static void *store_get(struct store *store, size_t size)
 {
-	if (size <= store->size)
+	if (store->memory && size <= store->size)
 		return store->memory;
-	size = ftr__align_up(size + size / 2, 4096);
+	size = ftr__align_up(size + size / 2 + 1, 4096);
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
@@ -132,19 +144,6 @@ static long state_of_slot(struct update *u, uint32_t slot)
 	return state;
 }
 
-static int touch(struct update *u, struct ftr_site *site)
-{
-	long state = state_of_slot(u, site->slot);
-
-	if (state < 0)
-		return (int)state;
-	if (u->n_touched && u->touched[u->n_touched - 1]->ip > site->ip)
-		u->sorted = false;
-	u->touched[u->n_touched++] = site;
-	site->pending = (uint32_t)state;
-	return 0;
-}
-
 static long next_state(struct update *u, uint32_t from, const struct ftr_group *group, bool add,
 		       const struct ftr_site *site)
 {
@@ -158,33 +157,59 @@ static long next_state(struct update *u, uint32_t from, const struct ftr_group *
 	return state_of(u, ftr__set_with(set, &group->member));
 }
 
-static int apply(struct update *u, size_t change, const struct ftr_group *group,
-		 struct ftr_site *site, bool add)
+/* The rare part of apply(): a state, or a step from one, is not known yet. */
+static int learn(struct update *u, size_t column, const struct ftr_group *group,
+		 const struct ftr_site *site, uint32_t *state)
 {
-	int result = site->pending == FTR__SITE_SETTLED ? touch(u, site) : 0;
-
-	if (result)
-		return result;
-	uint32_t from = site->pending;
-	/* Adding and removing are two columns of the table. */
-	size_t column = 2 * change + add;
-	if (u->states[from].change != column) {
-		long next = next_state(u, from, group, add, site);
+	if (site->pending == FTR__SITE_SETTLED) {
+		long first = state_of_slot(u, site->slot);
+		if (first < 0)
+			return (int)first;
+		*state = (uint32_t)first;
+	}
+	if (u->states[*state].change != column) {
+		long next = next_state(u, *state, group, column & 1, site);
 		if (next < 0)
 			return (int)next;
-		u->states[from].change = column;
-		u->states[from].next = (uint32_t)next;
+		u->states[*state].change = column;
+		u->states[*state].next = (uint32_t)next;
 	}
-	site->pending = u->states[from].next;
 	return 0;
 }
 
-/* Sites that are in one of the two sorted lists alone. */
-static int walk(struct update *u, size_t change, const struct ftr__change *c)
+/* Column 2c: sites that change number c takes away; 2c + 1: that it adds. */
+static inline int apply(struct update *u, size_t column, const struct ftr_group *group,
+			struct ftr_site *site)
 {
-	static const struct ftr__sites none;
-	const struct ftr__sites *b = c->before ? c->before : &none;
-	const struct ftr__sites *a = c->after ? c->after : &none;
+	bool fresh = site->pending == FTR__SITE_SETTLED;
+	uint32_t state = fresh ? u->last_state : site->pending;
+
+	if (FTR__UNLIKELY((fresh && site->slot != u->last_slot) || !u->n_states ||
+			  u->states[state].change != column)) {
+		int result = learn(u, column, group, site, &state);
+		if (result)
+			return result;
+	}
+	if (fresh)
+		u->touched[u->n_touched++] = site;
+	site->pending = u->states[state].next;
+	return 0;
+}
+
+static int apply_all(struct update *u, size_t column, const struct ftr_group *group,
+		     const struct ftr__sites *sites)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < sites->n && !result; i++)
+		result = apply(u, column, group, sites->list[i]);
+	return result;
+}
+
+/* Sites that are in one of the two sorted lists alone. */
+static int apply_difference(struct update *u, size_t column, const struct ftr__change *c)
+{
+	const struct ftr__sites *b = c->before, *a = c->after;
 	int result = 0;
 
 	for (size_t i = 0, j = 0; !result && (i < b->n || j < a->n);) {
@@ -192,12 +217,23 @@ static int walk(struct update *u, size_t change, const struct ftr__change *c)
 			i++;
 			j++;
 		} else if (j == a->n || (i < b->n && b->list[i]->ip < a->list[j]->ip)) {
-			result = apply(u, change, c->group, b->list[i++], false);
+			result = apply(u, column, c->group, b->list[i++]);
 		} else {
-			result = apply(u, change, c->group, a->list[j++], true);
+			result = apply(u, column + 1, c->group, a->list[j++]);
 		}
 	}
 	return result;
+}
+
+static int walk(struct update *u, size_t number, const struct ftr__change *c)
+{
+	/* Each list is sorted; two one behind the other need not be. */
+	u->sorted = u->n_touched == 0;
+	if (c->before && c->after)
+		return apply_difference(u, 2 * number, c);
+	if (c->before)
+		return apply_all(u, 2 * number, c->group, c->before);
+	return c->after ? apply_all(u, 2 * number + 1, c->group, c->after) : 0;
 }
 
 static int by_ip(const void *a, const void *b)
@@ -245,41 +281,78 @@ static int pin(struct update *u, uint32_t slot)
 }
 
 /* Let the state's slot be that for this module and length. */
-static int resolve(struct update *u, struct state *state, const struct ftr__module *module,
-		   unsigned length)
+static int resolve(struct update *u, struct state *state, const struct run *run)
 {
 	long slot = 0;
 
 	if (state->set != &ftr__set_empty) {
-		slot = ftr__slot_get(state->set, length, module->low, module->high);
+		slot = ftr__slot_get(state->set, run->length, run->module->low, run->module->high);
 		if (slot < 0)
 			return (int)slot;
 		int result = pin(u, (uint32_t)slot);
 		if (result)
 			return result;
 	}
-	state->module = module;
-	state->length = length;
+	state->module = run->module;
+	state->length = run->length;
 	state->slot = (uint32_t)slot;
 	return 0;
 }
 
-/* From here on `pending` is a slot's number. */
+static struct run *run_add(struct update *u)
+{
+	if (u->n_runs == u->runs_room) {
+		u->runs_room = u->runs_room ? 2 * u->runs_room : 16;
+		void *grown = realloc(u->runs, u->runs_room * sizeof *u->runs);
+		if (!grown)
+			return NULL;
+		u->runs = grown;
+	}
+	return &u->runs[u->n_runs++];
+}
+
+/* The run of touched sites from i on. */
+static void run_measure(const struct update *u, size_t i, struct run *run)
+{
+	const struct ftr_site *site = u->touched[i];
+	const struct ftr__module *module =
+		run->module && site->ip < run->module->high ? run->module : ftr__module_of(site);
+	uint32_t before = site->slot, state = site->pending;
+	uint8_t length = site->length, flags = site->flags;
+	uintptr_t high = module->high;
+	size_t first = i;
+
+	while (++i < u->n_touched) {
+		site = u->touched[i];
+		if (site->slot != before || site->pending != state || site->length != length ||
+		    site->ip >= high)
+			break;
+		flags &= site->flags;
+	}
+	*run = (struct run){ .first = first, .n = i - first, .module = module, .before = before,
+			     .after = state, .length = length, .all_flags = flags };
+}
+
 static int resolve_all(struct update *u)
 {
 	const struct ftr__module *module = NULL;
 
-	for (size_t i = 0; i < u->n_touched; i++) {
-		struct ftr_site *site = u->touched[i];
-		struct state *state = &u->states[site->pending];
-		if (!module || site->ip >= module->high)
-			module = ftr__module_of(site);
-		if (state->module != module || state->length != site->length) {
-			int result = resolve(u, state, module, site->length);
+	for (size_t i = 0; i < u->n_touched;) {
+		struct run *run = run_add(u);
+		if (!run)
+			return no_memory();
+		run->module = module;
+		run_measure(u, i, run);
+		struct state *state = &u->states[run->after];
+		run->after = run->before; /* until it is known */
+		if (state->module != run->module || state->length != run->length) {
+			int result = resolve(u, state, run);
 			if (result)
 				return result;
 		}
-		site->pending = state->slot;
+		run->after = state->slot;
+		module = run->module;
+		i += run->n;
 	}
 	return 0;
 }
@@ -297,7 +370,7 @@ static int still_occupied(const struct ftr__patch *patches, size_t n)
 
 /* A batch for those sites of which the pads have several instructions, or for
  * those with one. */
-static int normalise_some(struct ftr_site *const *sites, size_t n, bool several, bool all)
+static int normalise_some(struct ftr_site *const *sites, size_t n, bool several)
 {
 	struct ftr__patch *patches = store_get(&patch_store, n * sizeof *patches);
 	const struct ftr__module *module = NULL;
@@ -307,7 +380,7 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several,
 		return no_memory();
 	for (size_t i = 0; i < n; i++) {
 		unsigned instructions;
-		if (sites[i]->flags & FTR__SITE_NORMAL || (!all && !sites[i]->pending))
+		if (sites[i]->flags & FTR__SITE_NORMAL)
 			continue;
 		if (!module || sites[i]->ip >= module->high)
 			module = ftr__module_of(sites[i]);
@@ -331,61 +404,87 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several,
 	return still_occupied(patches, m);
 }
 
-static int normalise(struct ftr_site *const *sites, size_t n, bool all)
+static int normalise(struct ftr_site *const *sites, size_t n)
 {
-	bool needed = false;
+	int result = normalise_some(sites, n, false);
 
-	for (size_t i = 0; i < n && !needed; i++)
-		needed = !(sites[i]->flags & FTR__SITE_NORMAL);
-	if (!needed)
-		return 0;
-	int result = normalise_some(sites, n, false, all);
-	return result ? result : normalise_some(sites, n, true, all);
+	return result ? result : normalise_some(sites, n, true);
+}
+
+static int normalise_runs(struct update *u)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < u->n_runs && !result; i++)
+		if (!(u->runs[i].all_flags & FTR__SITE_NORMAL))
+			result = normalise(u->touched, u->n_touched);
+	return result;
 }
 
 /* --- 4 and 5: the batch ----------------------------------------------------------- */
 
+/* Patches stay in the first level cache between the two looks at them. */
+enum { BLOCK = 256 };
+
+static void make_patches(struct update *u, const struct run *run, struct ftr__patch *patches)
+{
+	struct ftr_site *const *sites = u->touched + run->first;
+	uint32_t segment = run->module->number;
+
+	for (size_t done = 0; done < run->n;) {
+		size_t n = run->n - done < BLOCK ? run->n - done : BLOCK;
+		for (size_t j = done; j < done + n; j++) {
+			sites[j]->flags |= FTR__SITE_TOUCHED;
+			ftr__site_begin(sites[j], segment, &patches[j]);
+		}
+		ftr__site_patches(patches + done, n, run->before, run->after);
+		done += n;
+	}
+}
+
 static int run_batch(struct update *u)
 {
 	struct ftr__patch *patches = store_get(&patch_store, u->n_touched * sizeof *patches);
-	const struct ftr__module *module = NULL;
 	size_t n = 0;
 
-	if (!patches && u->n_touched)
+	if (!patches)
 		return no_memory();
-	for (size_t i = 0; i < u->n_touched; i++) {
-		struct ftr_site *site = u->touched[i];
-		if (site->pending == site->slot)
+	for (size_t i = 0; i < u->n_runs; i++) {
+		const struct run *run = &u->runs[i];
+		if (run->before == run->after)
 			continue;
-		if (!module || site->ip >= module->high)
-			module = ftr__module_of(site);
-		site->flags |= FTR__SITE_TOUCHED;
-		ftr__site_patch(site, site->pending, module->number, &patches[n++]);
+		make_patches(u, run, patches + n);
+		n += run->n;
 	}
 	int result = ftr__batch_run(patches, n, 0);
 	stores_check();
 	return result;
 }
 
+static void settle_run(struct update *u, const struct run *run)
+{
+	for (size_t i = run->first; i < run->first + run->n; i++)
+		u->touched[i]->slot = run->after;
+	if (run->before)
+		ftr__slot_put(run->before, run->n);
+	if (run->after)
+		ftr__slot_add_users(run->after, run->n);
+}
+
 static void settle(struct update *u, bool done)
 {
-	for (size_t i = 0; i < u->n_touched; i++) {
-		struct ftr_site *site = u->touched[i];
-		if (done && site->pending != site->slot) {
-			if (site->slot)
-				ftr__slot_put(site->slot, 1);
-			if (site->pending)
-				ftr__slot_add_users(site->pending, 1);
-			site->slot = site->pending;
-		}
-		site->pending = FTR__SITE_SETTLED;
-	}
+	for (size_t i = 0; i < u->n_runs && done; i++)
+		if (u->runs[i].before != u->runs[i].after)
+			settle_run(u, &u->runs[i]);
+	for (size_t i = 0; i < u->n_touched; i++)
+		u->touched[i]->pending = FTR__SITE_SETTLED;
 	for (size_t i = 0; i < u->n_pins; i++)
 		ftr__slot_put(u->pins[i], 1);
 	for (uint32_t i = 0; i < u->n_states; i++)
 		ftr__set_unref(u->states[i].set);
 	free(u->pins);
 	free(u->states);
+	free(u->runs);
 }
 
 /* Out of all slots: groups that lose all sites; after a failure those that were
@@ -413,7 +512,7 @@ int ftr__update(const struct ftr__change *changes, size_t n)
 	if (!result)
 		result = resolve_all(&u);
 	if (!result)
-		result = normalise(u.touched, u.n_touched, false);
+		result = normalise_runs(&u);
 	if (!result)
 		result = removal(changes, n, false);
 	if (!result) {
@@ -449,7 +548,7 @@ int ftr__update_adopt(struct ftr__module *module)
 	for (size_t i = 0; i < module->n_sites; i++)
 		if (module->sites[i].kind == FTR_SITE_FENTRY_CALL)
 			list[n++] = &module->sites[i];
-	return normalise(list, n, true);
+	return normalise(list, n);
 }
 
 static size_t count_sites(const struct ftr__modules *modules)

@@ -97,6 +97,29 @@ bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target)
 	return encode_rel32(at, 0xe9, ip + FTR__X86_CALL_SIZE, target);
 }
 
+/* A call or nop of 5 or 6 bytes as the low bytes of a word, first byte lowest. */
+static inline uint64_t site_word(uintptr_t ip, unsigned length, uintptr_t target)
+{
+	uint64_t rel = (uint32_t)(target - ip - length);
+
+	if (length == FTR__X86_CALL_SIZE)
+		return target ? 0xe8 | rel << 8 : 0x0000441f0f;
+	return target ? 0xe867 | rel << 16 : 0x0000441f0f66;
+}
+
+void ftr__x86_encode_patches(struct ftr__patch *patches, size_t n, uintptr_t before,
+			     uintptr_t after)
+{
+	unsigned length = n ? patches[0].size : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t words[2] = { site_word(patches[i].ip, length, before),
+				      site_word(patches[i].ip, length, after) };
+		memcpy(patches[i].before, &words[0], FTR__PATCH_MAX);
+		memcpy(patches[i].after, &words[1], FTR__PATCH_MAX);
+	}
+}
+
 FTR__BARE static int32_t rel32_at(const uint8_t *bytes)
 {
 	return (int32_t)((uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |

@@ -23,6 +23,8 @@ const char *ftr__x86_site_form(const uint8_t *bytes, size_t room, enum ftr__tabl
 void ftr__x86_encode_nop(uint8_t *at, unsigned length);
 /* `call target` in 5 bytes, or in 6 with an address-size prefix before it. */
 bool ftr__x86_encode_call(uint8_t *at, unsigned length, uintptr_t ip, uintptr_t target);
+void ftr__x86_encode_patches(struct ftr__patch *patches, size_t n, uintptr_t before,
+			     uintptr_t after);
 /* `jmp target` in 5 bytes. */
 bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target);
 

@@ -96,7 +96,8 @@ FTR_API int ftr_sites_refresh(void);
 	extern const uintptr_t ftr_module_mcount_stop[] __asm__("__stop___mcount_loc")        \
 		__attribute__((weak, visibility("hidden")));                                  \
 	static struct ftr_module_record ftr_module_record;                                    \
-	__attribute__((constructor)) static void ftr_module_enter(void)                       \
+	__attribute__((constructor, no_instrument_function, patchable_function_entry(0)))     \
+	static void ftr_module_enter(void)                                                    \
 	{                                                                                     \
 		ftr_module_record.size = sizeof ftr_module_record;                            \
 		ftr_module_record.patchable_start = ftr_module_pfe_start;                     \
@@ -105,7 +106,8 @@ FTR_API int ftr_sites_refresh(void);
 		ftr_module_record.mcount_stop = ftr_module_mcount_stop;                       \
 		ftr_module_register(&ftr_module_record);                                      \
 	}                                                                                     \
-	__attribute__((destructor)) static void ftr_module_leave(void)                        \
+	__attribute__((destructor, no_instrument_function, patchable_function_entry(0)))      \
+	static void ftr_module_leave(void)                                                    \
 	{                                                                                     \
 		ftr_module_unregister(&ftr_module_record);                                    \
 	}                                                                                     \
