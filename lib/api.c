@@ -32,7 +32,7 @@ FTR_API const char *ftr_version_string(void)
 
 FTR_API const char *ftr_strerror(int error)
 {
-	switch (error < 0 ? -error : error) {
+	switch (error < 0 ? 0u - (unsigned)error : (unsigned)error) {
 	case 0: return "success";
 	case EACCES: return "text or memory can't be written";
 	case EAGAIN: return "a thread is in the way; try again";

@@ -32,7 +32,6 @@ struct ftr__form {
 
 struct ftr_backend {
 	const char *name;
-	uint8_t breakpoint;      /* one byte */
 	uint8_t slot_size;       /* code bytes of a trampoline slot */
 	uint32_t group_flags;    /* the FTR_GROUP_* that this architecture has */
 	uintptr_t reach;         /* a call's target is closer than this; 0: any */
@@ -47,10 +46,8 @@ struct ftr_backend {
 	 * is no site. */
 	const char *(*site_form)(const uint8_t *bytes, size_t room, enum ftr__table_kind table,
 				 struct ftr__form *form);
-	/* Fill in `before` and `after` of n patches of equal size: a call to a
-	 * target within reach, or a nop for target 0. */
-	void (*encode_patches)(struct ftr__patch *patches, size_t n, uintptr_t before,
-			       uintptr_t after);
+	/* Calls to targets within reach, and nops. */
+	struct ftr__text_ops text;
 
 	/* --- traps; async-signal-safe, no traced code --- */
 

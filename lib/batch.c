@@ -29,6 +29,7 @@
 #include "lib/batch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -56,33 +57,32 @@ static void hex(char *out, const uint8_t *bytes, size_t n)
 		out += sprintf(out, i ? " %02x" : "%02x", bytes[i]);
 }
 
-static int mismatch(const struct ftr__patch *patch)
+static int mismatch(const struct ftr__span *span, uintptr_t ip)
 {
 	char expected[3 * FTR__PATCH_MAX + 1], found[3 * FTR__PATCH_MAX + 1];
+	uint8_t bytes[FTR__PATCH_MAX];
 
-	hex(expected, patch->before, patch->size);
-	hex(found, (const uint8_t *)patch->ip, patch->size);
+	ftr__span_bytes(&ftr__backend->text, span, ip, false, bytes);
+	hex(expected, bytes, span->size);
+	hex(found, (const uint8_t *)ip, span->size);
 	return ftr__fail(EILSEQ, "the site at %#lx does not hold the bytes expected: expected %s,"
-			 " found %s", (unsigned long)patch->ip, expected, found);
+			 " found %s", (unsigned long)ip, expected, found);
 }
 
-static int verify(const struct ftr__patch *patches, size_t n)
+static int verify(const struct ftr__patches *patches)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct ftr__patch *p = &patches[i];
-		const uint8_t *at = (const uint8_t *)p->ip;
-		uint32_t four;
+	for (size_t i = 0; i < patches->n_spans; i++) {
+		const struct ftr__span *span = &patches->spans[i];
+		const uintptr_t *ips = patches->ips + span->first;
+		size_t wrong;
 
-		if (FTR__LIKELY(p->size == 5)) {
-			memcpy(&four, p->before, 4);
-			uint32_t found;
-			memcpy(&found, at, 4);
-			if (four == found && at[4] == p->before[4])
-				continue;
-		} else if (!memcmp(at, p->before, p->size)) {
-			continue;
-		}
-		return mismatch(p);
+		if (span->literal)
+			wrong = memcmp((void *)*ips, span->before.bytes, span->size) ? 0 : 1;
+		else
+			wrong = ftr__backend->text.check(ips, span->n, span->length,
+							 span->before.target);
+		if (wrong < span->n)
+			return mismatch(span, ips[wrong]);
 	}
 	return 0;
 }
@@ -120,16 +120,32 @@ static void roll_back(struct ftr__text_window *window)
 	ftr__batch_stuck = !done;
 }
 
-/* What a thread may stand in stays as it is: "change" it to the same bytes. */
-static void leave_occupied(struct ftr__patch *patches, size_t n)
+/*
+ * Find out which pads are occupied.  What a thread may stand in stays as it is:
+ * it is "changed" to the same bytes.
+ */
+static int leave_occupied(struct ftr__patches *patches)
 {
-	for (size_t i = 0; i < n; i++)
-		if (patches[i].occupied)
-			memcpy(patches[i].after, patches[i].before, FTR__PATCH_MAX);
+	struct ftr__inside *ranges = malloc(patches->n * sizeof *ranges);
+
+	if (!ranges)
+		return ftr__fail(ENOMEM, "no memory for a rendezvous");
+	for (size_t i = 0; i < patches->n; i++)
+		ranges[i] = (struct ftr__inside){ patches->ips[i],
+						  patches->ips[i] + patches->spans[i].length, 0 };
+	long left = ftr__rendezvous(ranges, patches->n, ftr__batch_patience_ms);
+	for (size_t i = 0; i < patches->n && left > 0; i++) {
+		patches->spans[i].occupied = ranges[i].occupied;
+		if (ranges[i].occupied)
+			patches->spans[i].after = patches->spans[i].before;
+	}
+	free(ranges);
+	return left < 0 ? (int)left : 0;
 }
 
 /* Steps 2 to 4. */
-static int poke_tails(struct ftr__text_window *window, unsigned flags)
+static int poke_tails(struct ftr__text_window *window, struct ftr__patches *patches,
+		      unsigned flags)
 {
 	int result = ftr__text_pass(window, FTR__PASS_BREAKPOINTS);
 
@@ -137,13 +153,10 @@ static int poke_tails(struct ftr__text_window *window, unsigned flags)
 		return result;
 	ftr__sync_core();
 	hold(FTR__PHASE_BREAKPOINTS);
-	if (flags & FTR__BATCH_PADS) {
-		long left = ftr__rendezvous(window->patches, window->n, ftr__batch_patience_ms);
-		if (left < 0)
-			return (int)left;
-		leave_occupied(window->patches, window->n);
-	}
-	result = ftr__text_pass(window, FTR__PASS_TAILS);
+	if (flags & FTR__BATCH_PADS)
+		result = leave_occupied(patches);
+	if (!result)
+		result = ftr__text_pass(window, FTR__PASS_TAILS);
 	if (result)
 		return result;
 	ftr__sync_core();
@@ -164,32 +177,32 @@ static int poke_heads(struct ftr__text_window *window)
 	return 0;
 }
 
-static int prepare(struct ftr__text_window *window, struct ftr__patch *patches, size_t n)
+static int prepare(struct ftr__text_window *window, const struct ftr__patches *patches)
 {
 	if (ftr__batch_stuck)
 		return ftr__fail(EACCES, "an earlier batch could not be undone: text can no longer be"
 				 " written");
-	int result = verify(patches, n);
+	int result = verify(patches);
 	if (!result)
 		result = ftr__trap_install();
 	if (!result)
-		result = ftr__text_open(window, patches, n, ftr__backend->breakpoint);
+		result = ftr__text_open(window, patches, &ftr__backend->text);
 	return result;
 }
 
-int ftr__batch_run(struct ftr__patch *patches, size_t n, unsigned flags)
+int ftr__batch_run(struct ftr__patches *patches, unsigned flags)
 {
 	uint64_t start = now_ns();
 	struct ftr__text_window window;
 
-	if (!n)
+	if (!patches->n)
 		return 0;
-	int result = prepare(&window, patches, n);
+	int result = prepare(&window, patches);
 	if (result)
 		return result;
 
-	ftr__trap_publish(patches, n);
-	result = poke_tails(&window, flags);
+	ftr__trap_publish(patches);
+	result = poke_tails(&window, patches, flags);
 	if (!result)
 		result = poke_heads(&window);
 	if (result)
@@ -199,7 +212,7 @@ int ftr__batch_run(struct ftr__patch *patches, size_t n, unsigned flags)
 	ftr__text_close(&window);
 	if (!result) {
 		ftr__batch_count++;
-		ftr__batch_pokes += n;
+		ftr__batch_pokes += patches->n;
 		ftr__batch_last_ns = now_ns() - start;
 	}
 	return result;

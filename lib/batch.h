@@ -8,18 +8,18 @@
 #include "lib/backend.h"
 
 enum {
-	/* The patches are pads of several instructions: rendezvous first.
+	/* Pads of several instructions, a literal span each: rendezvous first.
 	 * Those that a thread may stand in are left as they were; see
 	 * `occupied` of each. */
 	FTR__BATCH_PADS = 1
 };
 
 /*
- * Change the text of all patches, sorted by address, from `before` to `after`
+ * Change the text of all places from what their span says is `before` to `after`
  * (P1-P4).  0; or with nothing changed: -EILSEQ, -EACCES, -ENOMEM, with a
  * sentence.  Under the library's lock and the loader's.
  */
-int ftr__batch_run(struct ftr__patch *patches, size_t n, unsigned flags);
+int ftr__batch_run(struct ftr__patches *patches, unsigned flags);
 
 extern uint64_t ftr__batch_count, ftr__batch_pokes, ftr__batch_last_ns;
 

@@ -15,6 +15,9 @@
 
 uint64_t ftr__dispatch_missed;
 
+/* What a set's `any` must not have for the fast loop. */
+enum { SLOWLY = FTR_GROUP_IPMODIFY | FTR__MEMBER_LIMITED | FTR__SET_RETIRED };
+
 FTR__BARE static bool listed(const struct ftr__threads *threads, pid_t tid)
 {
 	size_t low = 0, high = threads->n;
@@ -45,7 +48,7 @@ FTR__BARE static void miss(struct ftr_group *group)
 }
 
 /*
- * The general case: some group is limited to threads, may change ip, or this
+ * The general case: some group is limited to threads or may change ip, or this
  * call is inside a handler.  A group without IPMODIFY gets no change of ip.
  */
 FTR__BARE static void run_members(const struct ftr__set *set, struct ftr_regs *regs, uintptr_t ip,
@@ -71,6 +74,10 @@ FTR__BARE static uintptr_t run_slowly(const struct ftr__set *set, struct ftr_reg
 				      uintptr_t ip, uintptr_t return_ip, uintptr_t parent_ip,
 				      pid_t tid, bool nested)
 {
+	/* Late in a slot that its site left: the site's instruction, whatever it
+	 * is by now, runs anew, and with it the caller that its set needs. */
+	if (set->any & FTR__SET_RETIRED)
+		return ip;
 	run_members(set, regs, ip, parent_ip, tid, nested);
 	return set->any & FTR_GROUP_IPMODIFY ? ftr__backend->regs_ip(regs) : return_ip;
 }
@@ -138,10 +145,10 @@ FTR__BARE uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_
 	go_inside(self, regs, state + 1);
 
 	const struct ftr__slot_hot *hot = &ftr__slot_table[slot];
-	const struct ftr__set *set = FTR__READ_ONCE(hot->set);
 	uintptr_t ip = return_ip - hot->site_length;
+	const struct ftr__set *set = FTR__READ_ONCE(hot->set);
 
-	if (FTR__LIKELY(!(set->any & (FTR_GROUP_IPMODIFY | FTR__MEMBER_LIMITED)))) {
+	if (FTR__LIKELY(!(set->any & SLOWLY))) {
 		for (uint32_t i = 0; i < set->n; i++) {
 			const struct ftr__member *m = &set->members[i];
 			((struct ftr__regs_head *)regs)->group = m->group;

@@ -229,6 +229,8 @@ static void draw_epoch(struct ftr_group *group)
 	group->list_changed = false;
 }
 
+static uint64_t attachments;
+
 static struct ftr__change *plan(struct ftr_group *const *attach, size_t n_attach,
 				struct ftr_group *const *detach, size_t n_detach)
 {
@@ -240,6 +242,7 @@ static struct ftr__change *plan(struct ftr_group *const *attach, size_t n_attach
 		changes[i] = (struct ftr__change){ detach[i], &detach[i]->sites, NULL };
 	for (size_t i = 0; i < n_attach; i++) {
 		draw_epoch(attach[i]);
+		attach[i]->member.order = ++attachments;
 		changes[n_detach + i] =
 			(struct ftr__change){ attach[i], NULL, &attach[i]->sites };
 	}

@@ -209,11 +209,12 @@ bool ftr__module_same(const struct ftr__module *m, const struct ftr__loaded *loa
 	bool as_found = true;
 	for (size_t i = 0; i < m->n_sites; i++) {
 		const struct ftr_site *site = &m->sites[i];
-		struct ftr__patch patch;
+		uint8_t should[FTR__PATCH_MAX];
 		if (site->flags & FTR__SITE_TOUCHED) {
-			ftr__site_patch(site, site->slot, 0, &patch);
-			if (memcmp(patch.before, site->found, patch.size))
-				return memcmp((const void *)site->ip, site->found, patch.size);
+			ftr__backend->text.encode(should, site->length, site->ip,
+						  ftr__site_target(site->slot));
+			if (memcmp(should, site->found, site->length))
+				return memcmp((const void *)site->ip, site->found, site->length);
 		}
 		as_found = as_found && !memcmp((const void *)site->ip, site->found, site->length);
 	}

@@ -56,7 +56,7 @@ struct task {
 };
 
 struct meeting {
-	struct ftr__patch *patches;
+	struct ftr__inside *ranges;
 	size_t n;
 	struct task *tasks;
 	size_t n_tasks;
@@ -70,24 +70,23 @@ static uint32_t current_number;
 
 /* --- looking at words ------------------------------------------------------ */
 
-/* Mark the patch that has `word` inside.  Two markers write the same value. */
+/* Mark the range that has `word` inside.  Two markers write the same value. */
 FTR__BARE static void check_word(struct meeting *m, uintptr_t word)
 {
 	size_t low = 0, high = m->n;
 
-	if (word <= m->patches[0].ip || word >= m->patches[m->n - 1].ip + m->patches[m->n - 1].length)
+	if (word <= m->ranges[0].after || word >= m->ranges[m->n - 1].end)
 		return;
-	/* The last patch that starts below word. */
+	/* The last range that starts below word. */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (m->patches[middle].ip < word)
+		if (m->ranges[middle].after < word)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	struct ftr__patch *p = &m->patches[low - 1];
-	if (word < p->ip + p->length)
-		FTR__WRITE_ONCE(p->occupied, 1);
+	if (word < m->ranges[low - 1].end)
+		FTR__WRITE_ONCE(m->ranges[low - 1].occupied, 1);
 }
 
 FTR__BARE static void check_words(struct meeting *m, const uintptr_t *words, size_t n)
@@ -399,8 +398,8 @@ static long count_occupied(struct meeting *m)
 	for (size_t i = 0; i < m->n_tasks; i++)
 		all |= !m->tasks[i].clear;
 	for (size_t i = 0; i < m->n; i++) {
-		m->patches[i].occupied |= all;
-		left += m->patches[i].occupied;
+		m->ranges[i].occupied |= all;
+		left += m->ranges[i].occupied;
 	}
 	return left;
 }
@@ -420,13 +419,13 @@ bool ftr__rendezvous_alone(void)
 	return threads == 1;
 }
 
-long ftr__rendezvous(struct ftr__patch *patches, size_t n, unsigned timeout_ms)
+long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 {
-	struct meeting m = { .patches = patches, .n = n };
+	struct meeting m = { .ranges = ranges, .n = n };
 	int result = 0;
 
 	for (size_t i = 0; i < n; i++)
-		patches[i].occupied = 0;
+		ranges[i].occupied = 0;
 	m.mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	if (m.mem < 0)
 		result = ftr__fail(EACCES, "/proc/self/mem can't be read (errno %d): no look at the"

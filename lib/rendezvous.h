@@ -11,12 +11,18 @@
 /* Whether the process has one thread. */
 bool ftr__rendezvous_alone(void);
 
+/* Addresses from `after` on, not itself, and below `end`. */
+struct ftr__inside {
+	uintptr_t after, end;
+	uint8_t occupied;
+};
+
 /*
- * With breakpoints on the first byte of each patch and all cores synced: wait
- * until no thread can stand inside a patch (ip < its pc or a saved pc < ip +
- * length), for timeout_ms at most.  Sets `occupied` of those that one may
- * stand in; returns how many.  -ENOMEM.
+ * Wait until no thread can stand inside one of the ranges, sorted: until its pc,
+ * and every pc saved on its stack, was outside; for timeout_ms at most.  Nobody
+ * may enter a range meanwhile.  Sets `occupied` of those that a thread may stand
+ * in; returns how many.  -ENOMEM, -EACCES.
  */
-long ftr__rendezvous(struct ftr__patch *patches, size_t n, unsigned timeout_ms);
+long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms);
 
 #endif

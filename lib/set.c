@@ -14,6 +14,7 @@
 enum { BUCKETS = 256 };
 
 struct ftr__set ftr__set_empty = { .refs = 1 };
+const struct ftr__set ftr__set_retired = { .any = FTR__SET_RETIRED };
 
 static struct ftr__set *buckets[BUCKETS];
 static struct ftr__set *let_go; /* since the latest ftr__set_age() */
@@ -37,6 +38,7 @@ static bool same(const struct ftr__set *set, const struct ftr__member *members, 
 	for (size_t i = 0; i < n; i++)
 		if (set->members[i].group != members[i].group ||
 		    set->members[i].epoch != members[i].epoch ||
+		    set->members[i].order != members[i].order ||
 		    set->members[i].flags != members[i].flags)
 			return false;
 	return true;
@@ -82,8 +84,12 @@ struct ftr__set *ftr__set_with(const struct ftr__set *set, const struct ftr__mem
 
 	if (!members)
 		return NULL;
-	members[0] = *member;
-	memcpy(members + 1, set->members, set->n * sizeof *members);
+	uint32_t at = 0;
+	while (at < set->n && set->members[at].order > member->order)
+		at++;
+	memcpy(members, set->members, at * sizeof *members);
+	members[at] = *member;
+	memcpy(members + at + 1, set->members + at, (set->n - at) * sizeof *members);
 	struct ftr__set *result = ftr__set_get(members, set->n + 1);
 	free(members);
 	return result;

@@ -16,10 +16,16 @@ struct ftr__member {
 	/* Changes when the group is attached to other sites than before:
 	 * equal sets of equal epochs hold the same sites. */
 	uint64_t epoch;
+	/* When the group was attached: later ones come first. */
+	uint64_t order;
 };
 
-/* The group runs in certain threads alone. */
-enum { FTR__MEMBER_LIMITED = 1 << 16 };
+enum {
+	/* The group runs in certain threads alone. */
+	FTR__MEMBER_LIMITED = 1 << 16,
+	/* In `any` of ftr__set_retired alone. */
+	FTR__SET_RETIRED = 1 << 17
+};
 
 struct ftr__set {
 	uint32_t n;
@@ -33,6 +39,9 @@ struct ftr__set {
 
 /* The set without members; never freed. */
 extern struct ftr__set ftr__set_empty;
+
+/* What an idle slot runs: no handler; the site is run again (lib/dispatch.c). */
+extern const struct ftr__set ftr__set_retired;
 
 /* A reference to the set of these members; NULL: no memory. */
 struct ftr__set *ftr__set_get(const struct ftr__member *members, size_t n);

@@ -6,21 +6,15 @@
 
 #include <string.h>
 
-static uintptr_t target_of(uint32_t slot)
+uintptr_t ftr__site_target(uint32_t slot)
 {
 	return slot ? ftr__slot_address(slot) : 0;
 }
 
-void ftr__site_patches(struct ftr__patch *patches, size_t n, uint32_t before, uint32_t after)
+bool ftr__site_holds(const struct ftr_site *site)
 {
-	ftr__backend->encode_patches(patches, n, target_of(before), target_of(after));
-}
-
-void ftr__site_patch(const struct ftr_site *site, uint32_t slot, uint32_t segment,
-		     struct ftr__patch *patch)
-{
-	ftr__site_begin(site, segment, patch);
-	ftr__site_patches(patch, 1, site->slot, slot);
+	return ftr__backend->text.check(&site->ip, 1, site->length,
+					ftr__site_target(site->slot)) == 1;
 }
 
 static void form_of(const struct ftr_site *site, struct ftr__form *form)
@@ -36,8 +30,8 @@ static void form_of(const struct ftr_site *site, struct ftr__form *form)
 	ftr__backend->site_form(bytes, site->pad, table, form);
 }
 
-bool ftr__site_normalise(const struct ftr_site *site, uint32_t segment,
-			 struct ftr__patch *patch, unsigned *instructions)
+bool ftr__site_normalise(const struct ftr_site *site, struct ftr__span *span,
+			 unsigned *instructions)
 {
 	struct ftr__form form;
 
@@ -45,10 +39,10 @@ bool ftr__site_normalise(const struct ftr_site *site, uint32_t segment,
 	if (!form.normal_size)
 		return false;
 	*instructions = form.instructions;
-	*patch = (struct ftr__patch){ .ip = site->ip, .size = form.normal_size,
-				      .length = form.pad_length, .segment = segment };
-	memcpy(patch->before, site->found, FTR__PATCH_MAX);
-	memcpy(patch->after, form.normal, FTR__PATCH_MAX);
+	*span = (struct ftr__span){ .n = 1, .literal = true, .size = form.normal_size,
+				    .length = form.pad_length };
+	memcpy(span->before.bytes, site->found, FTR__PATCH_MAX);
+	memcpy(span->after.bytes, form.normal, FTR__PATCH_MAX);
 	return true;
 }
 
@@ -58,11 +52,14 @@ bool ftr__site_normalise(const struct ftr_site *site, uint32_t segment,
  * follow the head of one.  A longer pad has a boundary behind the call, where
  * a return address may point.
  */
-bool ftr__site_restore(const struct ftr_site *site, uint32_t segment, struct ftr__patch *patch)
+bool ftr__site_restore(const struct ftr_site *site, struct ftr__span *span)
 {
 	if (!(site->flags & FTR__SITE_NORMAL) || site->pad != site->length)
 		return false;
-	ftr__site_patch(site, 0, segment, patch);
-	memcpy(patch->after, site->found, site->length);
-	return memcmp(patch->before, patch->after, site->length) != 0;
+	*span = (struct ftr__span){ .n = 1, .literal = true, .size = site->length,
+				    .length = site->length };
+	ftr__backend->text.encode(span->before.bytes, site->length, site->ip,
+				  ftr__site_target(site->slot));
+	memcpy(span->after.bytes, site->found, FTR__PATCH_MAX);
+	return memcmp(span->before.bytes, span->after.bytes, site->length) != 0;
 }

@@ -30,26 +30,19 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct ftr_site) == 32, "32 bytes a
 
 struct ftr__module;
 
-/* The same for many: begin each, then fill in the bytes of n that go from one
- * slot to another and have one length. */
-static inline void ftr__site_begin(const struct ftr_site *site, uint32_t segment,
-				   struct ftr__patch *patch)
-{
-	patch->ip = site->ip;
-	patch->size = patch->length = site->length;
-	patch->occupied = patch->unused = 0;
-	patch->segment = segment;
-}
-void ftr__site_patches(struct ftr__patch *patches, size_t n, uint32_t before, uint32_t after);
+/* The address that stands for a slot in a span: its code, or 0 for none. */
+uintptr_t ftr__site_target(uint32_t slot);
 
-/* Fill in a patch from what the site holds to the call of `slot` (0: nop). */
-void ftr__site_patch(const struct ftr_site *site, uint32_t slot, uint32_t segment,
-		     struct ftr__patch *patch);
-/* The patch that makes the bytes as found normal; false: nothing to do. */
-bool ftr__site_normalise(const struct ftr_site *site, uint32_t segment,
-			 struct ftr__patch *patch, unsigned *instructions);
-/* The patch back to the bytes as found; false: nothing to do, or not possible. */
-bool ftr__site_restore(const struct ftr_site *site, uint32_t segment, struct ftr__patch *patch);
+/* Whether the site holds the bytes that it should. */
+bool ftr__site_holds(const struct ftr_site *site);
+
+/*
+ * The change that makes the bytes as found normal, or that puts them back.
+ * false: nothing to do, or not possible.  *instructions: of the pad.
+ */
+bool ftr__site_normalise(const struct ftr_site *site, struct ftr__span *span,
+			 unsigned *instructions);
+bool ftr__site_restore(const struct ftr_site *site, struct ftr__span *span);
 
 static inline uintptr_t ftr__site_function(const struct ftr_site *site)
 {

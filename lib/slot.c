@@ -34,8 +34,7 @@ struct area {
 enum state { FREE, OWNED, WAITING };
 
 struct slot {
-	struct ftr__set *owner;       /* referenced; NULL unless OWNED */
-	struct ftr__set *replacement; /* referenced, between prepare and commit */
+	struct ftr__set *owner; /* referenced; NULL unless OWNED */
 	size_t users;
 	uint16_t area;
 	uint8_t site_length;
@@ -205,26 +204,28 @@ extern const char ftr__entry_text_start[], ftr__entry_text_end[];
 
 /* The ranges in which a thread has not yet loaded its set: the waiting slots
  * themselves, the callers, the first instructions of the dispatcher. */
-static size_t late_ranges(struct ftr__patch *ranges)
+static size_t late_ranges(struct ftr__inside *ranges)
 {
-	uintptr_t at = (uintptr_t)ftr__entry_text_start, end = (uintptr_t)ftr__entry_text_end;
+	enum { DISPATCH_HEAD = 256 };
+	uintptr_t dispatch = (uintptr_t)ftr__dispatch;
 	size_t n = 0;
 
-	for (; at < end; at += 128)
-		ranges[n++] = (struct ftr__patch){ .ip = at, .length = 129 };
-	ranges[n++] = (struct ftr__patch){ .ip = (uintptr_t)ftr__dispatch - 1, .length = 255 };
+	ranges[n++] = (struct ftr__inside){ (uintptr_t)ftr__entry_text_start - 1,
+					    (uintptr_t)ftr__entry_text_end, 0 };
+	ranges[n++] = (struct ftr__inside){ dispatch - 1, dispatch + DISPATCH_HEAD, 0 };
 	FOR_EACH_SLOT(i)
 		if (slots[i].state == WAITING)
-			ranges[n++] = (struct ftr__patch){ .ip = ftr__slot_address(i) - 1,
-							   .length = ftr__backend->slot_size + 1 };
+			ranges[n++] = (struct ftr__inside){
+				ftr__slot_address(i) - 1,
+				ftr__slot_address(i) + ftr__backend->slot_size, 0 };
 	return n;
 }
 
-static int by_ip(const void *a, const void *b)
+static int by_start(const void *a, const void *b)
 {
-	const struct ftr__patch *x = a, *y = b;
+	const struct ftr__inside *x = a, *y = b;
 
-	return x->ip < y->ip ? -1 : x->ip > y->ip;
+	return x->after < y->after ? -1 : x->after > y->after;
 }
 
 /*
@@ -234,13 +235,12 @@ static int by_ip(const void *a, const void *b)
  */
 static void reclaim(void)
 {
-	size_t callers = (size_t)(ftr__entry_text_end - ftr__entry_text_start) / 128 + 2;
-	struct ftr__patch *ranges = malloc((n_waiting + callers) * sizeof *ranges);
+	struct ftr__inside *ranges = malloc((n_waiting + 2) * sizeof *ranges);
 
 	if (!ranges)
 		return;
 	size_t n = late_ranges(ranges);
-	qsort(ranges, n, sizeof *ranges, by_ip);
+	qsort(ranges, n, sizeof *ranges, by_start);
 	bool clear = ftr__rendezvous_alone() || ftr__rendezvous(ranges, n, RECLAIM_MS) == 0;
 	free(ranges);
 	reclaim_at = clear ? RECLAIM_MIN : 2 * n_waiting;
@@ -293,8 +293,6 @@ long ftr__slot_get(struct ftr__set *set, unsigned site_length, uintptr_t low, ui
 		int result = make_slot(low, high, &number);
 		if (result)
 			return result;
-		if (ftr__slot_table[number].set)
-			ftr__set_unref((struct ftr__set *)ftr__slot_table[number].set);
 		ftr__set_ref(set); /* as owner */
 		ftr__set_ref(set); /* as what runs */
 		slots[number] = (struct slot){ .owner = set, .area = slots[number].area,
@@ -302,9 +300,7 @@ long ftr__slot_get(struct ftr__set *set, unsigned site_length, uintptr_t low, ui
 					       .state = OWNED };
 		serve(number, set);
 	} else if (ftr__slot_table[number].set != set) {
-		/* Idle, and stripped of groups that were detached since. */
-		ftr__set_ref(set);
-		ftr__set_unref((struct ftr__set *)ftr__slot_table[number].set);
+		ftr__set_ref(set); /* it was idle */
 		serve(number, set);
 	}
 	slots[number].users++;
@@ -321,43 +317,14 @@ void ftr__slot_put(uint32_t number, size_t users)
 	slots[number].users -= users;
 }
 
-int ftr__slot_prepare_removal(const struct ftr_group *group)
+void ftr__slot_retire_idle(void)
 {
 	FOR_EACH_SLOT(i) {
-		const struct ftr__set *now = slots[i].replacement ? slots[i].replacement
-								  : ftr__slot_table[i].set;
-		if (!ftr__set_has(now, group))
+		struct ftr__set *set = (struct ftr__set *)ftr__slot_table[i].set;
+		if (slots[i].users || set == &ftr__set_retired)
 			continue;
-		struct ftr__set *set = ftr__set_without(now, group);
-		if (!set) {
-			ftr__slot_cancel_removal();
-			return ftr__fail(ENOMEM, "no memory for a handler set");
-		}
-		if (slots[i].replacement)
-			ftr__set_unref(slots[i].replacement);
-		slots[i].replacement = set;
-	}
-	return 0;
-}
-
-void ftr__slot_commit_removal(void)
-{
-	FOR_EACH_SLOT(i) {
-		if (!slots[i].replacement)
-			continue;
-		struct ftr__set *before = (struct ftr__set *)ftr__slot_table[i].set;
-		FTR__PUBLISH(ftr__slot_table[i].set, slots[i].replacement);
-		slots[i].replacement = NULL;
-		ftr__set_unref(before);
-	}
-}
-
-void ftr__slot_cancel_removal(void)
-{
-	FOR_EACH_SLOT(i) {
-		if (slots[i].replacement)
-			ftr__set_unref(slots[i].replacement);
-		slots[i].replacement = NULL;
+		FTR__PUBLISH(ftr__slot_table[i].set, &ftr__set_retired);
+		ftr__set_unref(set);
 	}
 }
 

@@ -9,9 +9,9 @@
  * stands in a table by number.  So what changes is data alone.
  *
  * A slot belongs to one set (its owner), one length of site and one area.
- * When no site calls it any more it is *idle*, and serves again for the same
- * set at once: whoever is late in it then finds what its site holds.  For
- * another set it may serve only when no thread can be in it (P9's rendezvous).
+ * When no site calls it any more it is *idle*: a thread that is late in it goes
+ * back to its site, and runs what stands there now.  It serves again for the same set
+ * at once; for another set only when no thread can be in it (P9's rendezvous).
  */
 #ifndef FTR__SLOT_H
 #define FTR__SLOT_H
@@ -40,13 +40,9 @@ void ftr__slot_add_users(uint32_t number, size_t users);
 uintptr_t ftr__slot_address(uint32_t number);
 struct ftr__set *ftr__slot_owner(uint32_t number);
 
-/*
- * Taking a group out of every slot, idle ones too, in two steps: the first
- * allocates and may fail (-ENOMEM, nothing changed), the second does not.
- */
-int ftr__slot_prepare_removal(const struct ftr_group *group);
-void ftr__slot_commit_removal(void);
-void ftr__slot_cancel_removal(void);
+/* Slots that no site calls any more send who is late in them back to its site.
+ * After the batch. */
+void ftr__slot_retire_idle(void);
 
 /* The group is about to be freed: no slot may serve for its sets again. */
 void ftr__slot_disown(const struct ftr_group *group);

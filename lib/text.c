@@ -19,6 +19,9 @@
 /* Gaps of so many pages between two sites are made writable with them. */
 enum { MERGE_PAGES = 64 };
 
+/* How many places are passed over at once where they lie close. */
+enum { STRIDE = 64 };
+
 /* The longest stretch of one write to /proc/self/mem. */
 enum { STRETCH = 4096 };
 
@@ -47,38 +50,52 @@ static bool injected_failure(void)
 	return ftr__text_fail_after > 0 && --ftr__text_fail_after == 0;
 }
 
-/* The pages of all patches, merged; the list is sorted as the patches are. */
+static bool range_add(struct ftr__text_window *w, size_t *room, uintptr_t start, uintptr_t end)
+{
+	if (w->n_ranges == *room) {
+		*room = *room ? 2 * *room : 16;
+		void *grown = realloc(w->ranges, *room * sizeof *w->ranges);
+		if (!grown)
+			return false;
+		w->ranges = grown;
+	}
+	w->ranges[w->n_ranges++] = (struct ftr__text_range){ start, end };
+	return true;
+}
+
+/* The pages of all places, merged; sorted as these are. */
 static int collect_ranges(struct ftr__text_window *w)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	size_t n = 0, room = 0;
 	uint32_t segment = 0;
+	size_t room = 0;
 
-	for (size_t i = 0; i < w->n; i++) {
-		const struct ftr__patch *p = &w->patches[i];
-		uintptr_t end = p->ip + p->size;
+	for (size_t s = 0; s < w->patches->n_spans; s++) {
+		const struct ftr__span *span = &w->patches->spans[s];
+		const uintptr_t *ips = w->patches->ips + span->first;
+		uintptr_t last = w->n_ranges ? w->ranges[w->n_ranges - 1].end : 0;
 
-		if (FTR__LIKELY(n && end <= w->ranges[n - 1].end))
-			continue; /* on pages of this mapping already */
-		end = ftr__align_up(end, page);
-		if (n && p->segment == segment &&
-		    p->ip < w->ranges[n - 1].end + MERGE_PAGES * page) {
-			if (end > w->ranges[n - 1].end)
-				w->ranges[n - 1].end = end;
-			continue;
-		}
-		if (n == room) {
-			room = room ? 2 * room : 16;
-			void *grown = realloc(w->ranges, room * sizeof *w->ranges);
-			if (!grown)
+		for (size_t i = 0; i < span->n; i++) {
+			/* Far ahead and still near enough: so are all between. */
+			while (w->n_ranges && span->segment == segment && i + STRIDE < span->n &&
+			       ips[i + STRIDE] < last + MERGE_PAGES * page) {
+				i += STRIDE;
+				last = ftr__align_up(ips[i] + span->size, page);
+				w->ranges[w->n_ranges - 1].end = last;
+			}
+			uintptr_t end = ips[i] + span->size;
+			if (end <= last)
+				continue; /* on pages of this mapping already */
+			end = ftr__align_up(end, page);
+			if (w->n_ranges && span->segment == segment &&
+			    ips[i] < last + MERGE_PAGES * page)
+				w->ranges[w->n_ranges - 1].end = end;
+			else if (!range_add(w, &room, ftr__align_down(ips[i], page), end))
 				return ftr__fail(ENOMEM, "no memory for a batch's page ranges");
-			w->ranges = grown;
+			last = end;
+			segment = span->segment;
 		}
-		w->ranges[n].start = ftr__align_down(p->ip, page);
-		w->ranges[n++].end = end;
-		segment = p->segment;
 	}
-	w->n_ranges = n;
 	return 0;
 }
 
@@ -116,11 +133,10 @@ static int open_mem(struct ftr__text_window *w, int mprotect_error)
 			 " FTR_TEXT_STRICT forbids mprotect", errno);
 }
 
-int ftr__text_open(struct ftr__text_window *w, struct ftr__patch *patches, size_t n,
-		   uint8_t breakpoint)
+int ftr__text_open(struct ftr__text_window *w, const struct ftr__patches *patches,
+		   const struct ftr__text_ops *ops)
 {
-	*w = (struct ftr__text_window){
-		.patches = patches, .n = n, .breakpoint = breakpoint, .mem = -1 };
+	*w = (struct ftr__text_window){ .patches = patches, .ops = ops, .mem = -1 };
 	int result = collect_ranges(w);
 
 	if (!result && !strict && !injected_failure() && unprotect(w)) {
@@ -146,95 +162,103 @@ void ftr__text_close(struct ftr__text_window *w)
 	w->ranges = NULL;
 }
 
-/* Write what the pass changes of one patch; `at` stands for p->ip. */
-static inline __attribute__((always_inline)) void apply(uint8_t *at, const struct ftr__patch *p, enum ftr__pass pass,
-			 uint8_t breakpoint)
+static bool writes_tail(enum ftr__pass pass)
 {
-	switch (pass) {
-	case FTR__PASS_BREAKPOINTS:
-		FTR__WRITE_ONCE(*at, breakpoint);
-		break;
-	case FTR__PASS_HEADS:
-		FTR__WRITE_ONCE(*at, p->after[0]);
-		break;
-	case FTR__PASS_OLD_HEADS:
-		FTR__WRITE_ONCE(*at, p->before[0]);
-		break;
-	case FTR__PASS_TAILS:
-	case FTR__PASS_OLD_TAILS: {
-		const uint8_t *bytes = pass == FTR__PASS_TAILS ? p->after : p->before;
-		if (FTR__LIKELY(p->size == 5))
-			memcpy(at + 1, bytes + 1, 4);
-		else
-			memcpy(at + 1, bytes + 1, p->size - 1u);
-		break;
-	}
-	}
+	return pass == FTR__PASS_TAILS || pass == FTR__PASS_OLD_TAILS;
 }
 
-/* Patches from i that fit one stretch; returns the first behind it. */
-static size_t stretch_end(const struct ftr__text_window *w, size_t i)
+static bool writes_after(enum ftr__pass pass)
 {
-	uintptr_t limit = w->patches[i].ip + STRETCH;
-	uint32_t segment = w->patches[i].segment;
-	size_t j = i + 1;
-
-	while (j < w->n && w->patches[j].segment == segment &&
-	       w->patches[j].ip + w->patches[j].size <= limit)
-		j++;
-	return j;
+	return pass == FTR__PASS_TAILS || pass == FTR__PASS_HEADS;
 }
 
-static int pass_mem(struct ftr__text_window *w, enum ftr__pass pass)
+/* --- mem ---------------------------------------------------------------------- */
+
+/* What the pass changes of one place, of which `at` is a copy. */
+static void apply(const struct ftr__text_window *w, uint8_t *at, const struct ftr__span *span,
+		  uintptr_t ip, enum ftr__pass pass)
 {
-	uint8_t copy[STRETCH + FTR__PATCH_MAX];
+	uint8_t bytes[FTR__PATCH_MAX];
 
-	for (size_t i = 0, j; i < w->n; i = j) {
-		j = stretch_end(w, i);
-		uintptr_t start = w->patches[i].ip;
-		size_t size = w->patches[j - 1].ip + w->patches[j - 1].size - start;
+	ftr__span_bytes(w->ops, span, ip, writes_after(pass), bytes);
+	if (pass == FTR__PASS_BREAKPOINTS)
+		at[0] = w->ops->breakpoint;
+	else if (writes_tail(pass))
+		memcpy(at + 1, bytes + 1, span->size - 1u);
+	else
+		at[0] = bytes[0];
+}
 
+static int write_stretch(const struct ftr__text_window *w, const uint8_t *copy, uintptr_t start,
+			 size_t size)
+{
+	if (!injected_failure() && pwrite(w->mem, copy, size, (off_t)start) == (ssize_t)size)
+		return 0;
+	return ftr__fail(EACCES, "writing %zu bytes of text at %#lx through /proc/self/mem failed"
+			 " (errno %d)", size, (unsigned long)start, errno);
+}
+
+/* A span's places, as many in one write as fit a stretch. */
+static int pass_mem(const struct ftr__text_window *w, const struct ftr__span *span,
+		    enum ftr__pass pass)
+{
+	const uintptr_t *ips = w->patches->ips + span->first;
+	uint8_t copy[STRETCH];
+
+	for (size_t i = 0, j; i < span->n; i = j) {
+		uintptr_t start = ips[i];
+		for (j = i + 1; j < span->n && ips[j] + span->size <= start + STRETCH;)
+			j++;
+		size_t size = ips[j - 1] + span->size - start;
 		memcpy(copy, (const void *)start, size);
 		for (size_t k = i; k < j; k++)
-			apply(copy + (w->patches[k].ip - start), &w->patches[k], pass,
-			      w->breakpoint);
-		if (injected_failure() ||
-		    pwrite(w->mem, copy, size, (off_t)start) != (ssize_t)size)
-			return ftr__fail(EACCES, "writing %zu bytes of text at %#lx through"
-					 " /proc/self/mem failed (errno %d)", size,
-					 (unsigned long)start, errno);
+			apply(w, copy + (ips[k] - start), span, ips[k], pass);
+		int result = write_stretch(w, copy, start, size);
+		if (result)
+			return result;
 	}
 	return 0;
 }
 
-/* One loop for each pass: the choice is made outside. */
-static void pass_direct(const struct ftr__text_window *w, enum ftr__pass pass)
+/* --- mprotect ------------------------------------------------------------------ */
+
+static void write_heads(const uintptr_t *ips, size_t n, uint8_t head)
 {
-	const uint8_t breakpoint = w->breakpoint;
+	for (size_t i = 0; i < n; i++)
+		FTR__WRITE_ONCE(*(uint8_t *)ips[i], head);
+}
 
-#define APPLY_TO_ALL(constant)                                                          \
-	case constant:                                                                  \
-		for (size_t i = 0; i < w->n; i++)                                       \
-			apply((uint8_t *)w->patches[i].ip, &w->patches[i], constant,    \
-			      breakpoint);                                              \
-		break
+/* All places of a span get the same first byte. */
+static void pass_direct(const struct ftr__text_window *w, const struct ftr__span *span,
+			enum ftr__pass pass)
+{
+	const uintptr_t *ips = w->patches->ips + span->first;
+	const union ftr__code *code = writes_after(pass) ? &span->after : &span->before;
+	uint8_t bytes[FTR__PATCH_MAX];
 
-	switch (pass) {
-		APPLY_TO_ALL(FTR__PASS_BREAKPOINTS);
-		APPLY_TO_ALL(FTR__PASS_TAILS);
-		APPLY_TO_ALL(FTR__PASS_HEADS);
-		APPLY_TO_ALL(FTR__PASS_OLD_TAILS);
-		APPLY_TO_ALL(FTR__PASS_OLD_HEADS);
+	if (pass == FTR__PASS_BREAKPOINTS) {
+		write_heads(ips, span->n, w->ops->breakpoint);
+	} else if (!writes_tail(pass)) {
+		ftr__span_bytes(w->ops, span, ips[0], writes_after(pass), bytes);
+		write_heads(ips, span->n, bytes[0]);
+	} else if (span->literal) {
+		memcpy((uint8_t *)ips[0] + 1, code->bytes + 1, span->size - 1u);
+	} else {
+		w->ops->write_tails(ips, span->n, span->length, code->target);
 	}
-#undef APPLY_TO_ALL
 }
 
 int ftr__text_pass(struct ftr__text_window *w, enum ftr__pass pass)
 {
-	if (w->mem >= 0)
-		return pass_mem(w, pass);
-	pass_direct(w, pass);
-	return 0;
+	int result = 0;
+
+	for (size_t i = 0; i < w->patches->n_spans && !result; i++) {
+		if (w->mem >= 0)
+			result = pass_mem(w, &w->patches->spans[i], pass);
+		else
+			pass_direct(w, &w->patches->spans[i], pass);
+	}
+	return result;
 }
 
 void ftr__text_populate(struct ftr__text_window *w)

@@ -14,17 +14,59 @@
 
 enum { FTR__PATCH_MAX = 8 };
 
-/* One instruction to be changed. */
-struct ftr__patch {
-	uintptr_t ip;
-	uint8_t before[FTR__PATCH_MAX]; /* expected there now */
-	uint8_t after[FTR__PATCH_MAX];
-	uint8_t size;   /* how many bytes are written */
-	uint8_t length; /* where the instruction (or pad) ends */
-	uint8_t occupied; /* a thread may stand inside (lib/rendezvous.h) */
-	uint8_t unused;
-	uint32_t segment; /* patches of equal segment share one mapping */
+/* What stands, or is to stand, at a place: a call to `target` (0: a nop) as the
+ * architecture writes it there, or given bytes. */
+union ftr__code {
+	uintptr_t target;
+	uint8_t bytes[FTR__PATCH_MAX];
 };
+
+/*
+ * Places in a row that change in the same way.  Tens of thousands of sites are
+ * a few spans; the memory that each pass goes through is their addresses alone.
+ */
+struct ftr__span {
+	size_t first, n;          /* of the batch's addresses */
+	union ftr__code before;   /* expected there now */
+	union ftr__code after;
+	uint32_t segment;         /* spans of equal segment share one mapping */
+	uint8_t size;             /* how many bytes are written at each place */
+	uint8_t length;           /* where the instruction (or pad) ends */
+	bool literal;             /* one place, its bytes given */
+	uint8_t occupied;         /* a thread may stand inside (lib/rendezvous.h) */
+};
+
+/* What a batch changes. */
+struct ftr__patches {
+	uintptr_t *ips; /* sorted */
+	size_t n;
+	struct ftr__span *spans; /* in the order of their addresses */
+	size_t n_spans;
+};
+
+/* How the architecture writes a site; handed down by floor 2. */
+struct ftr__text_ops {
+	uint8_t breakpoint; /* one byte */
+	/* FTR__PATCH_MAX bytes, of which `length` count.  Async-signal-safe. */
+	void (*encode)(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
+	/* All bytes but the first, at each of n places. */
+	void (*write_tails)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
+	/* The first place that holds other bytes; n: none does. */
+	size_t (*check)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
+};
+
+/* The bytes of a place before or after the change. */
+FTR__BARE static inline void ftr__span_bytes(const struct ftr__text_ops *ops, const struct ftr__span *span,
+				   uintptr_t ip, bool after, uint8_t *bytes)
+{
+	const union ftr__code *code = after ? &span->after : &span->before;
+
+	if (!span->literal)
+		ops->encode(bytes, span->length, ip, code->target);
+	else
+		for (unsigned i = 0; i < FTR__PATCH_MAX; i++)
+			bytes[i] = code->bytes[i];
+}
 
 enum ftr__pass {
 	FTR__PASS_BREAKPOINTS, /* the breakpoint over each first byte */
@@ -39,9 +81,8 @@ struct ftr__text_range {
 };
 
 struct ftr__text_window {
-	struct ftr__patch *patches; /* sorted by ip */
-	size_t n;
-	uint8_t breakpoint;
+	const struct ftr__text_ops *ops;
+	const struct ftr__patches *patches;
 	int mem; /* /proc/self/mem, or -1: the mprotect writer */
 	struct ftr__text_range *ranges;
 	size_t n_ranges;
@@ -52,8 +93,8 @@ void ftr__text_set_strict(bool strict);
 const char *ftr__text_writer(void);
 
 /* 0; -EACCES with a sentence that names the cause; -ENOMEM. */
-int ftr__text_open(struct ftr__text_window *window, struct ftr__patch *patches, size_t n,
-		   uint8_t breakpoint);
+int ftr__text_open(struct ftr__text_window *window, const struct ftr__patches *patches,
+		   const struct ftr__text_ops *ops);
 
 /* 0, or -EACCES: some of the pass may be written. */
 int ftr__text_pass(struct ftr__text_window *window, enum ftr__pass pass);

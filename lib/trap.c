@@ -15,6 +15,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <ucontext.h>
 
@@ -30,16 +31,16 @@ uint64_t ftr__trap_count, ftr__trap_foreign_count;
 /* Who had SIGTRAP before us; a newer record where the application took it
  * again since.  Records are read by the handler at any time: never freed. */
 struct predecessor {
-	const struct predecessor *older;
+	struct predecessor *older;
 	struct sigaction action;
+	int used; /* with SA_RESETHAND: it was called */
 };
-static const struct predecessor *predecessor;
+static struct predecessor *predecessor;
 static bool installed;
 
 /* The batch under way. */
 static struct {
-	struct ftr__patch *patches;
-	size_t n;
+	const struct ftr__patches *patches;
 	int committed;
 } batch;
 static int published;
@@ -51,10 +52,9 @@ static unsigned changes;
 static int readers[2];
 static unsigned phase;
 
-void ftr__trap_publish(struct ftr__patch *patches, size_t n)
+void ftr__trap_publish(const struct ftr__patches *patches)
 {
 	batch.patches = patches;
-	batch.n = n;
 	FTR__WRITE_ONCE(batch.committed, 0);
 	FTR__PUBLISH(published, 1);
 	__atomic_fetch_add(&changes, 1, __ATOMIC_SEQ_CST);
@@ -122,44 +122,62 @@ void ftr__trap_forked(void)
 
 /* --- inside the handler --------------------------------------------------- */
 
-FTR__BARE static struct ftr__patch *find(uintptr_t addr)
+/* The index of a place in the batch; SIZE_MAX: it is not in it. */
+FTR__BARE static size_t find(const struct ftr__patches *patches, uintptr_t addr)
 {
-	size_t low = 0, high = batch.n;
+	size_t low = 0, high = patches->n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (batch.patches[middle].ip == addr)
-			return &batch.patches[middle];
-		if (batch.patches[middle].ip < addr)
+		if (patches->ips[middle] == addr)
+			return middle;
+		if (patches->ips[middle] < addr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return NULL;
+	return SIZE_MAX;
+}
+
+/* The last span that begins at or before a place. */
+FTR__BARE static const struct ftr__span *span_of(const struct ftr__patches *patches, size_t index)
+{
+	size_t low = 0, high = patches->n_spans;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if (patches->spans[middle].first <= index)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &patches->spans[low];
 }
 
 FTR__BARE static bool resume_from_batch(uintptr_t addr, void *ucontext)
 {
+	uint8_t bytes[FTR__PATCH_MAX];
+
 	if (!FTR__FETCH(published))
 		return false;
-	struct ftr__patch *patch = find(addr);
-	if (!patch)
+	size_t index = find(batch.patches, addr);
+	if (index == SIZE_MAX)
 		return false;
 
 	/* A look at the own stack comes before the context changes. */
 	void (*look)(uintptr_t) = FTR__FETCH(ftr__trap_look);
 	if (look)
 		look(ftr__backend->trap_sp(ucontext));
-	ftr__backend->trap_emulate(ucontext, addr,
-				   FTR__FETCH(batch.committed) ? patch->after : patch->before,
-				   patch->length);
+	const struct ftr__span *span = span_of(batch.patches, index);
+	ftr__span_bytes(&ftr__backend->text, span, addr, FTR__FETCH(batch.committed), bytes);
+	ftr__backend->trap_emulate(ucontext, addr, bytes, span->length);
 	return true;
 }
 
 /* The batch ended between trap and look-up: run what stands there now. */
 FTR__BARE static bool resume_late(uintptr_t addr, void *ucontext)
 {
-	if (FTR__READ_ONCE(*(volatile uint8_t *)addr) == ftr__backend->breakpoint)
+	if (FTR__READ_ONCE(*(volatile uint8_t *)addr) == ftr__backend->text.breakpoint)
 		return false;
 	ftr__backend->trap_resume(ucontext, addr);
 	return true;
@@ -233,21 +251,43 @@ FTR__BARE static void run_handler(const struct sigaction *action, int sig, sigin
 		action->sa_handler(sig);
 }
 
-/*
- * Hand a signal that is not ours to who had SIGTRAP before.  If that one was
- * installed over ours and hands on to ours in turn, this finds itself called
- * again for the same context and goes to the one before.
- */
-FTR__BARE static void forward(int sig, siginfo_t *info, void *ucontext)
-{
-	static __thread const void *context __attribute__((tls_model("initial-exec")));
-	static __thread const struct predecessor *last __attribute__((tls_model("initial-exec")));
-	const void *outer_context = context;
-	const struct predecessor *outer_last = last;
-	const struct predecessor *to = FTR__FETCH(predecessor);
+/* A signal of this thread that is being handed on, by the frame that does it. */
+struct forwarding {
+	const void *context;
+	uintptr_t frame;
+	struct predecessor *to;
+};
 
-	if (context == ucontext && last)
-		to = last->older;
+/*
+ * Who is next.  A predecessor that was installed over ours and hands on to ours
+ * in turn comes here again with the same context, from below the frame that
+ * called it: then it is the turn of the one before.  (A new signal may have its
+ * context at the same place after a handler was left by siglongjmp(3), but not
+ * from a deeper frame.)
+ */
+FTR__BARE static struct predecessor *next_in_turn(const struct forwarding *outer,
+							 const void *ucontext, uintptr_t frame)
+{
+	if (outer->context == ucontext && outer->to && frame < outer->frame)
+		return outer->to->older;
+	return FTR__FETCH(predecessor);
+}
+
+/* What SA_RESETHAND asks for: the handler is called once (sigaction(2)). */
+FTR__BARE static bool used_up(struct predecessor *p)
+{
+	return (p->action.sa_flags & SA_RESETHAND) &&
+	       __atomic_exchange_n(&p->used, 1, __ATOMIC_RELAXED);
+}
+
+/* Hand a signal that is not ours to who had SIGTRAP before. */
+FTR__BARE static __attribute__((noinline)) void forward(int sig, siginfo_t *info, void *ucontext)
+{
+	static __thread struct forwarding current __attribute__((tls_model("initial-exec")));
+	struct forwarding outer = current;
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	struct predecessor *to = next_in_turn(&outer, ucontext, frame);
+
 	__atomic_fetch_add(&ftr__trap_foreign_count, 1, __ATOMIC_RELAXED);
 	if (!to || to->action.sa_handler == SIG_DFL ||
 	    (to->action.sa_handler == SIG_IGN && !was_sent(info))) {
@@ -256,11 +296,13 @@ FTR__BARE static void forward(int sig, siginfo_t *info, void *ucontext)
 	}
 	if (to->action.sa_handler == SIG_IGN)
 		return;
-	context = ucontext;
-	last = to;
+	if (used_up(to)) {
+		take_default();
+		return;
+	}
+	current = (struct forwarding){ ucontext, frame, to };
 	run_handler(&to->action, sig, info, ucontext);
-	context = outer_context;
-	last = outer_last;
+	current = outer;
 }
 
 FTR__BARE static void handler(int sig, siginfo_t *info, void *ucontext)
@@ -271,6 +313,35 @@ FTR__BARE static void handler(int sig, siginfo_t *info, void *ucontext)
 
 /* --- installing ------------------------------------------------------------ */
 
+/* A record is never freed: a handler may be late.  After a shutdown the one
+ * that was put back is found there again, and serves again. */
+static bool is_remembered(const struct sigaction *current)
+{
+	const struct predecessor *last = predecessor;
+
+	if (installed || !last || last->action.sa_sigaction != current->sa_sigaction)
+		return false;
+	/* These have no use for flags and mask. */
+	if (current->sa_handler == SIG_DFL || current->sa_handler == SIG_IGN)
+		return true;
+	return last->action.sa_flags == current->sa_flags &&
+	       !memcmp(&last->action.sa_mask, &current->sa_mask, sizeof current->sa_mask);
+}
+
+static int remember(const struct sigaction *current)
+{
+	if (is_remembered(current))
+		return 0;
+	struct predecessor *before = malloc(sizeof *before);
+	if (!before)
+		return ftr__fail(ENOMEM, "no memory to remember the SIGTRAP handler");
+	before->action = *current;
+	before->used = 0;
+	before->older = installed ? predecessor : NULL;
+	FTR__PUBLISH(predecessor, before);
+	return 0;
+}
+
 int ftr__trap_install(void)
 {
 	struct sigaction current, ours = { .sa_sigaction = handler,
@@ -278,12 +349,9 @@ int ftr__trap_install(void)
 
 	if (sigaction(SIGTRAP, NULL, &current) == 0 && current.sa_sigaction == handler)
 		return 0;
-	struct predecessor *before = malloc(sizeof *before);
-	if (!before)
-		return ftr__fail(ENOMEM, "no memory to remember the SIGTRAP handler");
-	before->action = current;
-	before->older = installed ? predecessor : NULL;
-	FTR__PUBLISH(predecessor, before);
+	int result = remember(&current);
+	if (result)
+		return result;
 	sigfillset(&ours.sa_mask);
 	if (sigaction(SIGTRAP, &ours, NULL))
 		return ftr__fail(EACCES, "SIGTRAP can't be taken (errno %d)", errno);
@@ -293,11 +361,12 @@ int ftr__trap_install(void)
 
 void ftr__trap_uninstall(void)
 {
+	static const struct sigaction by_default = { .sa_handler = SIG_DFL };
 	struct sigaction current;
 
 	if (!installed)
 		return;
 	if (sigaction(SIGTRAP, NULL, &current) == 0 && current.sa_sigaction == handler)
-		sigaction(SIGTRAP, &predecessor->action, NULL);
+		sigaction(SIGTRAP, predecessor->used ? &by_default : &predecessor->action, NULL);
 	installed = false;
 }

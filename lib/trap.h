@@ -25,7 +25,7 @@ void ftr__trap_uninstall(void);
  * have run, then as the new one.  ftr__trap_unpublish() returns once no thread
  * looks at them.
  */
-void ftr__trap_publish(struct ftr__patch *patches, size_t n);
+void ftr__trap_publish(const struct ftr__patches *patches);
 void ftr__trap_commit(void);
 void ftr__trap_rollback(void);
 void ftr__trap_unpublish(void);

@@ -51,8 +51,13 @@ struct update {
 	uint32_t n_states, states_room;
 	uint32_t *pins; /* slots held until the update is over */
 	size_t n_pins, pins_room;
-	struct ftr_site **touched;
+	struct ftr_site *const *touched;
 	size_t n_touched;
+	struct ftr_site **touched_room;
+	/* One change with one list: that list is what is touched, and no site's
+	 * `pending` is used. */
+	const struct ftr_group *single;
+	size_t single_column;
 	struct run *runs;
 	size_t n_runs, runs_room;
 	bool sorted;
@@ -67,7 +72,7 @@ struct store {
 	void *memory;
 	size_t size;
 };
-static struct store touched_store, patch_store;
+static struct store touched_store, ips_store, spans_store;
 
 static void *store_get(struct store *store, size_t size)
 {
@@ -84,11 +89,41 @@ static void *store_get(struct store *store, size_t size)
 	return p;
 }
 
-/* A batch that could not be undone keeps its patches. */
-static void stores_check(void)
+/* Room for n places in as many spans as may be. */
+static bool patches_get(struct ftr__patches *patches, size_t n, size_t n_spans)
 {
+	*patches = (struct ftr__patches){ 0 };
+	patches->ips = store_get(&ips_store, n * sizeof *patches->ips);
+	patches->spans = store_get(&spans_store, n_spans * sizeof *patches->spans);
+	return patches->ips && patches->spans;
+}
+
+/* One place of its own: its span comes last in the list. */
+static struct ftr__span *patches_next(struct ftr__patches *patches)
+{
+	return &patches->spans[patches->n_spans];
+}
+
+static void patches_add(struct ftr__patches *patches, uintptr_t ip, uint32_t segment)
+{
+	struct ftr__span *span = patches_next(patches);
+
+	span->first = patches->n;
+	span->segment = segment;
+	patches->ips[patches->n++] = ip;
+	patches->n_spans++;
+}
+
+/* A batch that could not be undone keeps its patches, these too. */
+static int batch(const struct ftr__patches *patches, unsigned flags)
+{
+	static struct ftr__patches under_way;
+
+	under_way = *patches;
+	int result = ftr__batch_run(&under_way, flags);
 	if (ftr__batch_stuck)
-		patch_store = (struct store){ 0 };
+		ips_store = spans_store = (struct store){ 0 };
+	return result;
 }
 
 static int no_memory(void)
@@ -191,7 +226,7 @@ static inline int apply(struct update *u, size_t column, const struct ftr_group 
 			return result;
 	}
 	if (fresh)
-		u->touched[u->n_touched++] = site;
+		u->touched_room[u->n_touched++] = site;
 	site->pending = u->states[state].next;
 	return 0;
 }
@@ -244,22 +279,36 @@ static int by_ip(const void *a, const void *b)
 	return x->ip < y->ip ? -1 : x->ip > y->ip;
 }
 
+static void collect_single(struct update *u, const struct ftr__change *change)
+{
+	const struct ftr__sites *sites = change->before ? change->before : change->after;
+
+	u->touched = sites->list;
+	u->n_touched = sites->n;
+	u->single = change->group;
+	u->single_column = change->before ? 0 : 1;
+}
+
 static int collect(struct update *u, const struct ftr__change *changes, size_t n)
 {
 	size_t most = 0;
 	int result = 0;
 
+	if (n == 1 && !changes->before != !changes->after) {
+		collect_single(u, changes);
+		return 0;
+	}
 	for (size_t i = 0; i < n; i++)
 		most += (changes[i].before ? changes[i].before->n : 0) +
 			(changes[i].after ? changes[i].after->n : 0);
 	u->sorted = true;
-	u->touched = store_get(&touched_store, most * sizeof *u->touched);
-	if (most && !u->touched)
+	u->touched = u->touched_room = store_get(&touched_store, most * sizeof *u->touched);
+	if (!u->touched)
 		return no_memory();
 	for (size_t i = 0; i < n && !result; i++)
 		result = walk(u, i, &changes[i]);
 	if (!u->sorted)
-		qsort(u->touched, u->n_touched, sizeof *u->touched, by_ip);
+		qsort(u->touched_room, u->n_touched, sizeof *u->touched, by_ip);
 	return result;
 }
 
@@ -317,6 +366,7 @@ static void run_measure(const struct update *u, size_t i, struct run *run)
 	const struct ftr_site *site = u->touched[i];
 	const struct ftr__module *module =
 		run->module && site->ip < run->module->high ? run->module : ftr__module_of(site);
+	bool single = u->single != NULL;
 	uint32_t before = site->slot, state = site->pending;
 	uint8_t length = site->length, flags = site->flags;
 	uintptr_t high = module->high;
@@ -324,13 +374,24 @@ static void run_measure(const struct update *u, size_t i, struct run *run)
 
 	while (++i < u->n_touched) {
 		site = u->touched[i];
-		if (site->slot != before || site->pending != state || site->length != length ||
-		    site->ip >= high)
+		if (site->slot != before || (!single && site->pending != state) ||
+		    site->length != length || site->ip >= high)
 			break;
 		flags &= site->flags;
 	}
 	*run = (struct run){ .first = first, .n = i - first, .module = module, .before = before,
 			     .after = state, .length = length, .all_flags = flags };
+}
+
+/* Where a single change leads a run to. */
+static int single_state(struct update *u, const struct run *run, uint32_t *number)
+{
+	const struct ftr_site *site = u->touched[run->first];
+	int result = learn(u, u->single_column, u->single, site, number);
+
+	if (!result)
+		*number = u->states[*number].next;
+	return result;
 }
 
 static int resolve_all(struct update *u)
@@ -343,8 +404,14 @@ static int resolve_all(struct update *u)
 			return no_memory();
 		run->module = module;
 		run_measure(u, i, run);
-		struct state *state = &u->states[run->after];
+		uint32_t number = run->after;
 		run->after = run->before; /* until it is known */
+		if (u->single) {
+			int result = single_state(u, run, &number);
+			if (result)
+				return result;
+		}
+		struct state *state = &u->states[number];
 		if (state->module != run->module || state->length != run->length) {
 			int result = resolve(u, state, run);
 			if (result)
@@ -359,12 +426,12 @@ static int resolve_all(struct update *u)
 
 /* --- 3: making sites normal ----------------------------------------------------- */
 
-static int still_occupied(const struct ftr__patch *patches, size_t n)
+static int still_occupied(const struct ftr__patches *patches)
 {
-	for (size_t i = 0; i < n; i++)
-		if (patches[i].occupied)
+	for (size_t i = 0; i < patches->n_spans; i++)
+		if (patches->spans[i].occupied)
 			return ftr__fail(EAGAIN, "a thread may stand inside the pad of nops at %#lx",
-					 (unsigned long)patches[i].ip);
+					 (unsigned long)patches->ips[i]);
 	return 0;
 }
 
@@ -372,11 +439,10 @@ static int still_occupied(const struct ftr__patch *patches, size_t n)
  * those with one. */
 static int normalise_some(struct ftr_site *const *sites, size_t n, bool several)
 {
-	struct ftr__patch *patches = store_get(&patch_store, n * sizeof *patches);
 	const struct ftr__module *module = NULL;
-	size_t m = 0;
+	struct ftr__patches patches;
 
-	if (!patches)
+	if (!patches_get(&patches, n, n))
 		return no_memory();
 	for (size_t i = 0; i < n; i++) {
 		unsigned instructions;
@@ -384,24 +450,23 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several)
 			continue;
 		if (!module || sites[i]->ip >= module->high)
 			module = ftr__module_of(sites[i]);
-		if (!ftr__site_normalise(sites[i], module->number, &patches[m], &instructions) ||
+		if (!ftr__site_normalise(sites[i], patches_next(&patches), &instructions) ||
 		    (instructions > 1) != several)
 			continue;
 		sites[i]->flags |= FTR__SITE_TOUCHED;
-		m++;
+		patches_add(&patches, sites[i]->ip, module->number);
 	}
 	/* With one thread too: it may have been interrupted by a signal there. */
-	int result = ftr__batch_run(patches, m, several ? FTR__BATCH_PADS : 0);
-	stores_check();
+	int result = batch(&patches, several ? FTR__BATCH_PADS : 0);
 	if (result)
 		return result;
-	for (size_t i = 0, j = 0; i < n && j < m; i++) {
-		if (sites[i]->ip != patches[j].ip)
+	for (size_t i = 0, j = 0; i < n && j < patches.n; i++) {
+		if (sites[i]->ip != patches.ips[j])
 			continue;
-		if (!patches[j++].occupied)
+		if (!patches.spans[j++].occupied)
 			sites[i]->flags |= FTR__SITE_NORMAL;
 	}
-	return still_occupied(patches, m);
+	return still_occupied(&patches);
 }
 
 static int normalise(struct ftr_site *const *sites, size_t n)
@@ -423,42 +488,35 @@ static int normalise_runs(struct update *u)
 
 /* --- 4 and 5: the batch ----------------------------------------------------------- */
 
-/* Patches stay in the first level cache between the two looks at them. */
-enum { BLOCK = 256 };
-
-static void make_patches(struct update *u, const struct run *run, struct ftr__patch *patches)
+static void add_run(struct update *u, const struct run *run, struct ftr__patches *patches)
 {
 	struct ftr_site *const *sites = u->touched + run->first;
-	uint32_t segment = run->module->number;
+	bool all_touched = run->all_flags & FTR__SITE_TOUCHED;
+	uintptr_t *ips = patches->ips + patches->n;
 
-	for (size_t done = 0; done < run->n;) {
-		size_t n = run->n - done < BLOCK ? run->n - done : BLOCK;
-		for (size_t j = done; j < done + n; j++) {
-			sites[j]->flags |= FTR__SITE_TOUCHED;
-			ftr__site_begin(sites[j], segment, &patches[j]);
-		}
-		ftr__site_patches(patches + done, n, run->before, run->after);
-		done += n;
+	for (size_t i = 0; i < run->n; i++) {
+		ips[i] = sites[i]->ip;
+		if (!all_touched)
+			sites[i]->flags |= FTR__SITE_TOUCHED;
 	}
+	patches->spans[patches->n_spans++] = (struct ftr__span){
+		.first = patches->n, .n = run->n, .segment = run->module->number,
+		.before.target = ftr__site_target(run->before),
+		.after.target = ftr__site_target(run->after),
+		.size = run->length, .length = run->length };
+	patches->n += run->n;
 }
 
 static int run_batch(struct update *u)
 {
-	struct ftr__patch *patches = store_get(&patch_store, u->n_touched * sizeof *patches);
-	size_t n = 0;
+	struct ftr__patches patches;
 
-	if (!patches)
+	if (!patches_get(&patches, u->n_touched, u->n_runs))
 		return no_memory();
-	for (size_t i = 0; i < u->n_runs; i++) {
-		const struct run *run = &u->runs[i];
-		if (run->before == run->after)
-			continue;
-		make_patches(u, run, patches + n);
-		n += run->n;
-	}
-	int result = ftr__batch_run(patches, n, 0);
-	stores_check();
-	return result;
+	for (size_t i = 0; i < u->n_runs; i++)
+		if (u->runs[i].before != u->runs[i].after)
+			add_run(u, &u->runs[i], &patches);
+	return batch(&patches, 0);
 }
 
 static void settle_run(struct update *u, const struct run *run)
@@ -476,7 +534,7 @@ static void settle(struct update *u, bool done)
 	for (size_t i = 0; i < u->n_runs && done; i++)
 		if (u->runs[i].before != u->runs[i].after)
 			settle_run(u, &u->runs[i]);
-	for (size_t i = 0; i < u->n_touched; i++)
+	for (size_t i = 0; i < u->n_touched && !u->single; i++)
 		u->touched[i]->pending = FTR__SITE_SETTLED;
 	for (size_t i = 0; i < u->n_pins; i++)
 		ftr__slot_put(u->pins[i], 1);
@@ -485,23 +543,6 @@ static void settle(struct update *u, bool done)
 	free(u->pins);
 	free(u->states);
 	free(u->runs);
-}
-
-/* Out of all slots: groups that lose all sites; after a failure those that were
- * to get their first. */
-static int removal(const struct ftr__change *changes, size_t n, bool failed)
-{
-	int result = 0;
-
-	for (size_t i = 0; i < n && !result; i++) {
-		bool stays = false;
-		for (size_t j = 0; j < n; j++)
-			stays |= changes[j].group == changes[i].group &&
-				 (failed ? changes[j].before : changes[j].after) != NULL;
-		if (!stays)
-			result = ftr__slot_prepare_removal(changes[i].group);
-	}
-	return result;
 }
 
 int ftr__update(const struct ftr__change *changes, size_t n)
@@ -514,16 +555,10 @@ int ftr__update(const struct ftr__change *changes, size_t n)
 	if (!result)
 		result = normalise_runs(&u);
 	if (!result)
-		result = removal(changes, n, false);
-	if (!result) {
 		result = run_batch(&u);
-		if (result)
-			ftr__slot_cancel_removal();
-	}
-	if (result)
-		removal(changes, n, true);
-	ftr__slot_commit_removal();
 	settle(&u, !result);
+	/* The slots that are left, or after a failure those that were new. */
+	ftr__slot_retire_idle();
 	return result;
 }
 
@@ -563,38 +598,35 @@ static size_t count_sites(const struct ftr__modules *modules)
 int ftr__update_restore(void)
 {
 	const struct ftr__modules *modules = ftr__modules();
-	struct ftr__patch *patches =
-		store_get(&patch_store, (count_sites(modules) + 1) * sizeof *patches);
-	size_t n = 0;
+	struct ftr__patches patches;
+	size_t most = count_sites(modules);
 
-	if (!patches)
+	if (!patches_get(&patches, most, most))
 		return no_memory();
 	for (size_t i = 0; i < modules->n; i++)
 		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
-			n += ftr__site_restore(&modules->list[i]->sites[j],
-					       modules->list[i]->number, &patches[n]);
-	int result = ftr__batch_run(patches, n, 0);
-	stores_check();
-	return result;
+			if (ftr__site_restore(&modules->list[i]->sites[j], patches_next(&patches)))
+				patches_add(&patches, modules->list[i]->sites[j].ip,
+					    modules->list[i]->number);
+	return batch(&patches, 0);
 }
 
 int ftr__update_populate(void)
 {
 	const struct ftr__modules *modules = ftr__modules();
-	struct ftr__patch *patches =
-		store_get(&patch_store, (count_sites(modules) + 1) * sizeof *patches);
+	struct ftr__patches patches;
 	struct ftr__text_window window;
-	size_t n = 0;
 
-	if (!patches)
+	if (!patches_get(&patches, count_sites(modules), modules->n))
 		return no_memory();
-	for (size_t i = 0; i < modules->n; i++)
-		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
-			patches[n++] = (struct ftr__patch){
-				.ip = modules->list[i]->sites[j].ip,
-				.size = modules->list[i]->sites[j].length,
-				.segment = modules->list[i]->number };
-	int result = ftr__text_open(&window, patches, n, ftr__backend->breakpoint);
+	for (size_t i = 0; i < modules->n; i++) {
+		const struct ftr__module *m = modules->list[i];
+		patches.spans[patches.n_spans++] = (struct ftr__span){
+			.first = patches.n, .n = m->n_sites, .segment = m->number, .size = 1 };
+		for (size_t j = 0; j < m->n_sites; j++)
+			patches.ips[patches.n++] = m->sites[j].ip;
+	}
+	int result = ftr__text_open(&window, &patches, &ftr__backend->text);
 	if (result)
 		return result;
 	ftr__text_populate(&window);

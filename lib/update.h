@@ -15,8 +15,7 @@ struct ftr__change {
 
 /*
  * Carry out all changes, in their order, or none.  Changes site->slot alone,
- * no group.  A group that a change takes all sites from is taken out of every
- * slot as well.  Errors as of ftr_group_attach(); after one, handlers of
+ * no group.  Errors as of ftr_group_attach(); after one, handlers of
  * groups that a change brings in may have run: a grace period is due.
  */
 int ftr__update(const struct ftr__change *changes, size_t n);

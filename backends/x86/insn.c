@@ -45,7 +45,7 @@ size_t ftr__x86_nop_length(const uint8_t *bytes, size_t room)
 	while (at < room && (bytes[at] == 0x66 || bytes[at] == 0x2e))
 		at++;
 	if (at < room && bytes[at] == 0x90)
-		return at + 1;
+		return at < FTR__X86_MAX_NOP ? at + 1 : 0;
 	/* 0f 1f /0 */
 	if (room - at < 3 || bytes[at] != 0x0f || bytes[at + 1] != 0x1f ||
 	    (bytes[at + 2] & 0x38) != 0)
@@ -98,7 +98,7 @@ bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target)
 }
 
 /* A call or nop of 5 or 6 bytes as the low bytes of a word, first byte lowest. */
-static inline uint64_t site_word(uintptr_t ip, unsigned length, uintptr_t target)
+FTR__BARE static inline uint64_t site_word(uintptr_t ip, unsigned length, uintptr_t target)
 {
 	uint64_t rel = (uint32_t)(target - ip - length);
 
@@ -107,17 +107,54 @@ static inline uint64_t site_word(uintptr_t ip, unsigned length, uintptr_t target
 	return target ? 0xe867 | rel << 16 : 0x0000441f0f66;
 }
 
-void ftr__x86_encode_patches(struct ftr__patch *patches, size_t n, uintptr_t before,
-			     uintptr_t after)
+FTR__BARE void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t ip,
+				    uintptr_t target)
 {
-	unsigned length = n ? patches[0].size : 0;
+	uint64_t word = site_word(ip, length, target);
 
+	for (unsigned i = 0; i < FTR__PATCH_MAX; i++, word >>= 8)
+		bytes[i] = (uint8_t)word;
+}
+
+void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
+{
 	for (size_t i = 0; i < n; i++) {
-		uint64_t words[2] = { site_word(patches[i].ip, length, before),
-				      site_word(patches[i].ip, length, after) };
-		memcpy(patches[i].before, &words[0], FTR__PATCH_MAX);
-		memcpy(patches[i].after, &words[1], FTR__PATCH_MAX);
+		uint8_t *at = (uint8_t *)ips[i];
+		uint64_t word = site_word(ips[i], length, target) >> 8;
+		uint32_t four = (uint32_t)word;
+
+		memcpy(at + 1, &four, sizeof four);
+		if (length > FTR__X86_CALL_SIZE)
+			at[5] = (uint8_t)(word >> 32);
 	}
+}
+
+/* The bytes of one word, of which a site has five or six: read as two pieces,
+ * for eight may cross into a page that is not there. */
+static inline __attribute__((always_inline)) size_t check(const uintptr_t *ips, size_t n,
+							   unsigned length, uintptr_t target)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *at = (const uint8_t *)ips[i];
+		uint64_t word = site_word(ips[i], length, target);
+		uint32_t low, high;
+
+		/* The last four bytes overlap the first four. */
+		memcpy(&low, at, sizeof low);
+		memcpy(&high, at + length - 4, sizeof high);
+		if (low != (uint32_t)word || high != (uint32_t)(word >> (8 * length - 32)))
+			return i;
+	}
+	return n;
+}
+
+/* One loop for each shape: this is the first that brings the text in. */
+size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
+{
+	if (length == FTR__X86_CALL_SIZE)
+		return target ? check(ips, n, FTR__X86_CALL_SIZE, target)
+			      : check(ips, n, FTR__X86_CALL_SIZE, 0);
+	return check(ips, n, length, target);
 }
 
 FTR__BARE static int32_t rel32_at(const uint8_t *bytes)

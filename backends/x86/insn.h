@@ -23,8 +23,10 @@ const char *ftr__x86_site_form(const uint8_t *bytes, size_t room, enum ftr__tabl
 void ftr__x86_encode_nop(uint8_t *at, unsigned length);
 /* `call target` in 5 bytes, or in 6 with an address-size prefix before it. */
 bool ftr__x86_encode_call(uint8_t *at, unsigned length, uintptr_t ip, uintptr_t target);
-void ftr__x86_encode_patches(struct ftr__patch *patches, size_t n, uintptr_t before,
-			     uintptr_t after);
+/* struct ftr__text_ops of lib/text.h. */
+void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
+void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
+size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
 /* `jmp target` in 5 bytes. */
 bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target);
 

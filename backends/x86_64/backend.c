@@ -182,7 +182,6 @@ static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
 
 static const struct ftr_backend backend = {
 	.name = "x86_64",
-	.breakpoint = FTR__X86_INT3,
 	.slot_size = SLOT_SIZE,
 	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
 		       FTR_GROUP_NO_SIMD,
@@ -190,7 +189,12 @@ static const struct ftr_backend backend = {
 	.landing_length = ftr__x86_landing_length,
 	.nop_length = ftr__x86_nop_length,
 	.site_form = ftr__x86_site_form,
-	.encode_patches = ftr__x86_encode_patches,
+	.text = {
+		.breakpoint = FTR__X86_INT3,
+		.encode = ftr__x86_encode_site,
+		.write_tails = ftr__x86_write_tails,
+		.check = ftr__x86_check,
+	},
 	.trap_address = trap_address,
 	.trap_sp = trap_sp,
 	.trap_resume = trap_resume,

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A traced shared object, built as plugin_a, plugin_b and plugin_r.  The
+ * functions of plugin_a are a_one, a_two, a_hidden; those of the others are
+ * named after them, and lie at the same offsets.
+ */
+#include "tests/live/plugin.h"
+
+#ifdef PLUGIN_REGISTERED
+#include <ftr/ftr.h>
+FTR_MODULE;
+#endif
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b)  PASTE_(a, b)
+#define NAME(suffix) PASTE(PLUGIN, suffix)
+
+#if defined(__clang__)
+#define KEPT __attribute__((noinline, used))
+#else
+#define KEPT __attribute__((noipa, used))
+#endif
+
+KEPT long NAME(_one)(long x);
+long NAME(_one)(long x)
+{
+	return x + 1;
+}
+
+KEPT long NAME(_two)(long x);
+long NAME(_two)(long x)
+{
+	return x + 2;
+}
+
+KEPT static long NAME(_hidden)(long x)
+{
+	return x + 3;
+}
+
+extern const struct plugin plugin;
+const struct plugin plugin = { { NAME(_one), NAME(_two), NAME(_hidden) } };

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+
+# Tests ending in .sh run by the shell; they find the compilers, and the name of
+# the architecture, in the environment.  The current directory is the top of the
+# build tree.
+TEST_EXTENSIONS = .sh
+SH_LOG_COMPILER = $(SHELL)
+CLEANFILES += plugin_tmp.*
+AM_TESTS_ENVIRONMENT = \
+	CC='$(CC)'; export CC; \
+	CXX='$(CXX)'; export CXX; \
+	CLANG='$(CLANG)'; export CLANG; \
+	SANITIZE_CFLAGS='$(SANITIZE_CFLAGS)'; export SANITIZE_CFLAGS; \
+	FTR_BACKEND='$(FTR_BACKEND)'; export FTR_BACKEND;
+
+include tests/stress.mk
+
+# The tree itself.
+tree_tests = \
+	tests/floors.sh \
+	tests/floors_selftest.sh
+
+# The headers in every language.
+header_tests = tests/compile/compile.sh
+
+# The forms of sites that compilers and linkers make.
+form_tests = \
+	tests/forms/patchable_gcc.sh \
+	tests/forms/patchable_clang.sh \
+	tests/forms/fentry.sh \
+	tests/forms/linkers.sh \
+	tests/forms/stripped.sh
+
+TESTS += $(tree_tests) $(header_tests) $(form_tests)
+EXTRA_DIST += $(tree_tests) $(header_tests) $(form_tests) \
+	tests/compile/headers.c \
+	tests/forms/driver.c \
+	tests/forms/fentry.c \
+	tests/forms/fixture.c \
+	tests/forms/fixture.h \
+	tests/forms/lib.sh \
+	tests/forms/noheaders.c
+
+# The form tests link the library as it lies in the build tree.
+$(header_tests:.sh=.log) $(form_tests:.sh=.log): libftr.la
+
+if HAVE_CHECK
+# Shared objects that tests load and unload.  Of one layout but other names;
+# `registered` has FTR_MODULE.  They are the programs that are traced: no
+# sanitizer in them.
+check_LTLIBRARIES += \
+	tests/live/plugin_a.la \
+	tests/live/plugin_b.la \
+	tests/live/plugin_r.la
+plugin_cflags = -std=gnu11 -O2 $(WARN_CFLAGS) -fpatchable-function-entry=5
+plugin_ldflags = -module -avoid-version -shared -rpath /nowhere
+tests_live_plugin_a_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
+tests_live_plugin_a_la_CFLAGS = $(plugin_cflags) -DPLUGIN=a
+tests_live_plugin_a_la_LDFLAGS = $(plugin_ldflags)
+tests_live_plugin_b_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
+tests_live_plugin_b_la_CFLAGS = $(plugin_cflags) -DPLUGIN=b
+tests_live_plugin_b_la_LDFLAGS = $(plugin_ldflags)
+tests_live_plugin_r_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
+tests_live_plugin_r_la_CFLAGS = $(plugin_cflags) -DPLUGIN=r -DPLUGIN_REGISTERED
+tests_live_plugin_r_la_LDFLAGS = $(plugin_ldflags)
+tests_live_plugin_r_la_LIBADD = libftr.la
+plugin_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
+	-DPLUGIN_DIR='"$(abs_top_builddir)/tests/live/.libs"'
+
+load_tests = \
+	tests/live/test_modules \
+	tests/live/test_fork \
+	tests/live/test_badstart \
+	tests/live/test_badinput \
+	tests/live/test_badtext \
+	tests/forms/test_hostile
+check_PROGRAMS += $(load_tests)
+TESTS += $(load_tests)
+load_live_sources = tests/live/live.c tests/live/live.h
+
+tests_live_test_modules_SOURCES = \
+	tests/live/test_modules.c \
+	$(load_live_sources) \
+	tests/live/load.c tests/live/load.h \
+	tests/live/plugin.h
+tests_live_test_modules_CPPFLAGS = $(plugin_cppflags)
+tests_live_test_modules_LDADD = libftr.la $(CHECK_LIBS) -ldl
+
+tests_live_test_fork_SOURCES = tests/live/test_fork.c $(load_live_sources)
+tests_live_test_fork_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_fork_LDADD = libftr.la $(CHECK_LIBS)
+
+misuse_sources = tests/live/textwatch.c tests/live/textwatch.h $(load_live_sources)
+tests_live_test_badstart_SOURCES = tests/live/test_badstart.c $(misuse_sources)
+tests_live_test_badstart_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_badstart_LDADD = libftr.la $(CHECK_LIBS)
+tests_live_test_badinput_SOURCES = tests/live/test_badinput.c $(misuse_sources)
+tests_live_test_badinput_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_badinput_LDADD = libftr.la $(CHECK_LIBS)
+tests_live_test_badtext_SOURCES = tests/live/test_badtext.c $(misuse_sources)
+tests_live_test_badtext_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_badtext_LDADD = libftr_core.la $(CHECK_LIBS)
+
+tests_forms_test_hostile_SOURCES = \
+	tests/forms/test_hostile.c tests/forms/elfedit.h \
+	$(load_live_sources) \
+	tests/live/load.c tests/live/load.h \
+	tests/live/plugin.h
+tests_forms_test_hostile_CPPFLAGS = $(plugin_cppflags)
+tests_forms_test_hostile_LDADD = libftr.la $(CHECK_LIBS) -ldl
+endif

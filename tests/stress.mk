@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+
+if HAVE_CHECK
+# Parts of the library, by themselves.
+unit_tests = \
+	tests/backend/test_insn \
+	tests/unit/test_filter \
+	tests/unit/test_maps \
+	tests/unit/test_set \
+	tests/unit/test_text \
+	tests/unit/test_thread
+
+# Running threads; those with hooks into the library's inside link its core,
+# the others the shared library.
+live_core_tests = \
+	tests/live/test_poke \
+	tests/live/test_hold \
+	tests/live/test_trap \
+	tests/live/test_regs \
+	tests/live/test_regs_changes
+live_tests = \
+	tests/live/test_detach \
+	tests/live/test_groups \
+	tests/live/test_late \
+	tests/live/test_pads \
+	tests/live/test_recursion
+
+check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
+TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
+
+stress_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+stress_core = libftr_core.la $(ELF_LIBS) $(CHECK_LIBS)
+stress_lib = libftr.la $(CHECK_LIBS)
+live_common = tests/live/live.c tests/live/live.h tests/live/sites.S
+live_step = tests/live/step.c tests/live/step.h tests/live/step_stub.S
+
+tests_backend_test_insn_SOURCES = tests/backend/test_insn.c tests/unit/unit.h
+tests_backend_test_insn_CPPFLAGS = $(stress_cppflags)
+tests_backend_test_insn_LDADD = $(stress_core)
+tests_unit_test_filter_SOURCES = tests/unit/test_filter.c tests/unit/unit.h
+tests_unit_test_filter_CPPFLAGS = $(stress_cppflags)
+tests_unit_test_filter_LDADD = $(stress_core)
+tests_unit_test_maps_SOURCES = tests/unit/test_maps.c tests/unit/unit.h
+tests_unit_test_maps_CPPFLAGS = $(stress_cppflags)
+tests_unit_test_maps_LDADD = $(stress_core)
+tests_unit_test_set_SOURCES = tests/unit/test_set.c tests/unit/unit.h
+tests_unit_test_set_CPPFLAGS = $(stress_cppflags)
+tests_unit_test_set_LDADD = $(stress_core)
+tests_unit_test_text_SOURCES = tests/unit/test_text.c tests/unit/unit.h
+tests_unit_test_text_CPPFLAGS = $(stress_cppflags)
+tests_unit_test_text_LDADD = $(stress_core)
+tests_unit_test_thread_SOURCES = tests/unit/test_thread.c tests/unit/unit.h
+tests_unit_test_thread_CPPFLAGS = $(stress_cppflags)
+tests_unit_test_thread_LDADD = $(stress_core)
+
+tests_live_test_poke_SOURCES = tests/live/test_poke.c $(live_common)
+tests_live_test_poke_CPPFLAGS = $(stress_cppflags)
+tests_live_test_poke_LDADD = $(stress_core)
+tests_live_test_hold_SOURCES = tests/live/test_hold.c tests/live/visitor.h $(live_common)
+tests_live_test_hold_CPPFLAGS = $(stress_cppflags)
+tests_live_test_hold_LDADD = $(stress_core)
+tests_live_test_trap_SOURCES = tests/live/test_trap.c tests/live/visitor.h $(live_common)
+tests_live_test_trap_CPPFLAGS = $(stress_cppflags)
+tests_live_test_trap_LDADD = $(stress_core)
+live_regs = tests/live/regs.h tests/live/regs_image.h tests/live/regs_stub.S
+tests_live_test_regs_SOURCES = tests/live/test_regs.c tests/live/visitor.h $(live_regs) \
+	$(live_common)
+tests_live_test_regs_CPPFLAGS = $(stress_cppflags)
+tests_live_test_regs_LDADD = $(stress_core)
+
+tests_live_test_regs_changes_SOURCES = tests/live/test_regs_changes.c $(live_regs) \
+	$(live_common)
+tests_live_test_regs_changes_CPPFLAGS = $(stress_cppflags)
+tests_live_test_regs_changes_LDADD = $(stress_core)
+
+tests_live_test_detach_SOURCES = tests/live/test_detach.c tests/live/visitor.h $(live_common)
+tests_live_test_detach_CPPFLAGS = $(stress_cppflags)
+tests_live_test_detach_LDADD = $(stress_lib)
+tests_live_test_groups_SOURCES = tests/live/test_groups.c tests/live/visitor.h $(live_common)
+tests_live_test_groups_CPPFLAGS = $(stress_cppflags)
+tests_live_test_groups_LDADD = $(stress_lib)
+tests_live_test_late_SOURCES = tests/live/test_late.c $(live_step) $(live_common)
+tests_live_test_late_CPPFLAGS = $(stress_cppflags)
+tests_live_test_late_LDADD = $(stress_lib)
+tests_live_test_pads_SOURCES = tests/live/test_pads.c tests/live/pads.S tests/live/visitor.h \
+	$(live_step) $(live_common)
+tests_live_test_pads_CPPFLAGS = $(stress_cppflags)
+tests_live_test_pads_LDADD = $(stress_lib)
+tests_live_test_recursion_SOURCES = tests/live/test_recursion.c tests/live/visitor.h \
+	$(live_step) $(live_common)
+tests_live_test_recursion_CPPFLAGS = $(stress_cppflags)
+tests_live_test_recursion_LDADD = $(stress_lib)
+endif

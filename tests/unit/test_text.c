@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Both text writers: what each pass writes, what stays as it is, and what the
+ * mappings look like meanwhile (P10).
+ */
+#include "lib/maps.h"
+#include "lib/text.h"
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { PAGES = 200, PATCHES = 6 };
+
+static uint8_t *text;
+static size_t page;
+static uintptr_t ips[PATCHES];
+static struct ftr__span spans[PATCHES];
+static const struct ftr__patches patches = { ips, PATCHES, spans, PATCHES };
+/* Literal spans alone: nothing is encoded. */
+static const struct ftr__text_ops ops = { .breakpoint = 0xcc };
+
+/* Early, astride a page, in the next page, near the end, and five or eight bytes. */
+static const size_t places[PATCHES] = { 0, 4093, 4100, 8190, 100 * 4096 + 5, 199 * 4096 + 4000 };
+
+static void set_up(bool strict)
+{
+	size_t i, k;
+
+	page = (size_t)sysconf(_SC_PAGESIZE);
+	text = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(text, MAP_FAILED);
+	memset(text, 0x11, PAGES * page);
+	memset(spans, 0, sizeof(spans));
+	for (i = 0; i < PATCHES; i++) {
+		ips[i] = (uintptr_t)text + places[i];
+		spans[i].first = i;
+		spans[i].n = 1;
+		spans[i].literal = true;
+		spans[i].size = spans[i].length = i == 3 ? 8 : 5;
+		for (k = 0; k < 8; k++) {
+			spans[i].before.bytes[k] = (uint8_t)(0x20 + k);
+			spans[i].after.bytes[k] = (uint8_t)(0x40 + k);
+		}
+		memcpy(text + places[i], spans[i].before.bytes, spans[i].size);
+	}
+	ck_assert_int_eq(mprotect(text, PAGES * page, PROT_READ | PROT_EXEC), 0);
+	ftr__text_set_strict(strict);
+}
+
+/** Any page of the text writable now? */
+static bool writable(void)
+{
+	struct ftr__maps maps;
+	bool found = false;
+	size_t i;
+
+	ck_assert_int_eq(ftr__maps_read(&maps), 0);
+	for (i = 0; i < maps.n; i++)
+		found |= maps.list[i].writable && maps.list[i].start < (uintptr_t)text + PAGES * page &&
+			 maps.list[i].end > (uintptr_t)text;
+	ftr__maps_free(&maps);
+	return found;
+}
+
+static void expect(const char *pass, uint8_t head, uint8_t tail)
+{
+	uint8_t *whole = malloc(PAGES * page);
+	size_t i, k;
+
+	memset(whole, 0x11, PAGES * page);
+	for (i = 0; i < PATCHES; i++) {
+		whole[places[i]] = head;
+		for (k = 1; k < spans[i].size; k++)
+			whole[places[i] + k] = (uint8_t)(tail + k);
+	}
+	ck_assert_msg(!memcmp(whole, text, PAGES * page), "after %s", pass);
+	free(whole);
+}
+
+/* _i: strict. */
+START_TEST(test_each_pass)
+{
+	struct ftr__text_window window;
+
+	set_up(_i);
+	ck_assert_int_eq(ftr__text_open(&window, &patches, &ops), 0);
+	ck_assert_str_eq(ftr__text_writer(), _i ? "mem" : "mprotect");
+	ck_assert_int_eq(writable(), !_i);
+	expect("open", 0x20, 0x20);
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), 0);
+	expect("breakpoints", 0xcc, 0x20);
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_TAILS), 0);
+	expect("tails", 0xcc, 0x40);
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_HEADS), 0);
+	expect("heads", 0x40, 0x40);
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), 0);
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_OLD_TAILS), 0);
+	expect("old tails", 0xcc, 0x20);
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_OLD_HEADS), 0);
+	expect("old heads", 0x20, 0x20);
+	ftr__text_close(&window);
+	ck_assert(!writable());
+}
+END_TEST
+
+/** Where mprotect is refused the other writer takes over. */
+START_TEST(test_fallback)
+{
+	struct ftr__text_window window;
+
+	set_up(false);
+	ftr__text_fail_after = 1;
+	ck_assert_int_eq(ftr__text_open(&window, &patches, &ops), 0);
+	ck_assert_str_eq(ftr__text_writer(), "mem");
+	ck_assert(!writable());
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_TAILS), 0);
+	expect("tails", 0x20, 0x40);
+	ftr__text_close(&window);
+	ck_assert(!writable());
+}
+END_TEST
+
+START_TEST(test_failed_write_is_reported)
+{
+	struct ftr__text_window window;
+
+	set_up(true);
+	ck_assert_int_eq(ftr__text_open(&window, &patches, &ops), 0);
+	ftr__text_fail_after = 2;
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), -EACCES);
+	ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), 0);
+	expect("breakpoints", 0xcc, 0x20);
+	ftr__text_close(&window);
+}
+END_TEST
+
+/** Patches of different segments never share a range: no page of another
+ *  mapping gets writable. */
+START_TEST(test_gap_between_segments_is_left_alone)
+{
+	struct ftr__text_window window;
+	struct ftr__maps maps;
+	uintptr_t gap;
+	size_t i;
+
+	set_up(false);
+	gap = (uintptr_t)text + 3 * page;
+	ck_assert_int_eq(mprotect((void *)gap, page, PROT_NONE), 0);
+	for (i = 4; i < PATCHES; i++)
+		spans[i].segment = 1;
+	ck_assert_int_eq(ftr__text_open(&window, &patches, &ops), 0);
+	ck_assert_int_eq(ftr__maps_read(&maps), 0);
+	for (i = 0; i < maps.n; i++)
+		if (maps.list[i].start <= gap && gap < maps.list[i].end)
+			ck_assert(!maps.list[i].readable && !maps.list[i].writable);
+	ftr__maps_free(&maps);
+	ftr__text_close(&window);
+	ck_assert_int_eq(mprotect((void *)gap, page, PROT_READ), 0);
+	ck_assert(!writable());
+}
+END_TEST
+
+START_TEST(test_populate_changes_no_byte)
+{
+	struct ftr__text_window window;
+
+	set_up(false);
+	ck_assert_int_eq(ftr__text_open(&window, &patches, &ops), 0);
+	ftr__text_populate(&window);
+	ftr__text_close(&window);
+	expect("populate", 0x20, 0x20);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("text");
+	TCase *passes = tcase_create("passes");
+
+	tcase_add_loop_test(passes, test_each_pass, 0, 2);
+	suite_add_tcase(suite, passes);
+	UNIT_CASE(suite, test_fallback);
+	UNIT_CASE(suite, test_failed_write_is_reported);
+	UNIT_CASE(suite, test_gap_between_segments_is_left_alone);
+	UNIT_CASE(suite, test_populate_changes_no_byte);
+	return unit_main(suite);
+}
