@@ -55,6 +55,9 @@ struct ftr_backend {
 	uintptr_t (*trap_address)(const void *ucontext);
 	uintptr_t (*trap_sp)(const void *ucontext);
 	void (*trap_resume)(void *ucontext, uintptr_t ip);
+	/* In a signal frame, from the word that returns to the restorer: where
+	 * the interrupted stack pointer lies. */
+	size_t frame_sp;
 	/* Do what the `length` bytes of instructions would do at ip: a call or
 	 * jump, or nops. */
 	void (*trap_emulate)(void *ucontext, uintptr_t ip, const uint8_t *bytes, unsigned length);

@@ -210,7 +210,7 @@ bool ftr__module_same(const struct ftr__module *m, const struct ftr__loaded *loa
 	for (size_t i = 0; i < m->n_sites; i++) {
 		const struct ftr_site *site = &m->sites[i];
 		uint8_t should[FTR__PATCH_MAX];
-		if (site->flags & FTR__SITE_TOUCHED) {
+		if ((site->flags & FTR__SITE_TOUCHED) && (site->flags & FTR__SITE_NORMAL)) {
 			ftr__backend->text.encode(should, site->length, site->ip,
 						  ftr__site_target(site->slot));
 			if (memcmp(should, site->found, site->length))

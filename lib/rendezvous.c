@@ -7,7 +7,8 @@
  * a jump to the end); who is inside can only leave.  So it is enough to find
  * once, for each thread and whenever it was, that neither its pc nor a pc
  * saved in a signal frame of its stack is inside.  Saved pcs are looked for
- * conservatively: any word of the stack that is an inside address counts.
+ * conservatively: any word of the stack that is an inside address counts.  A
+ * signal frame on a stack of its own (sigaltstack) leads to the interrupted one.
  *
  * Ways to know about a thread, tried in turn until the time is up:
  *
@@ -43,6 +44,9 @@ enum {
 	STACK_BOUND = 16 << 20,      /* of a stack, bytes above sp that are looked at */
 	MEMORY_BOUND = 1 << 30,      /* of all memory, bytes */
 	CHUNK = 64 * 1024,
+	STACKS_MAX = 4,              /* that signal frames lead to, of one thread */
+	RESTORERS_MAX = 4,
+	OCCUPIED_MS = 100,           /* for those inside to leave */
 	RUNNING_ROUNDS = 4,          /* membarriers a running thread must get over */
 	RUNNING_NS = 2000000,        /* and processor time it must use, ns */
 	MEMORY_LOOK_MS = 100         /* when running threads make it worth while */
@@ -61,7 +65,12 @@ struct meeting {
 	struct task *tasks;
 	size_t n_tasks;
 	int mem; /* /proc/self/mem, for reading */
+	struct ftr__maps maps; /* where stacks end */
 	bool memory_clear; /* no saved pc in all writable memory */
+	uint64_t deadline; /* by now_ms() */
+	/* What handlers return to (sa_restorer): marks a signal frame. */
+	uintptr_t restorers[RESTORERS_MAX];
+	size_t n_restorers;
 };
 
 /* The meeting under way, for threads that trap. */
@@ -95,51 +104,113 @@ FTR__BARE static void check_words(struct meeting *m, const uintptr_t *words, siz
 		check_word(m, words[i]);
 }
 
-/* The stack from sp up to where it can't be read any more. */
-static void check_stack(struct meeting *m, uintptr_t sp)
+/* Reading by system call: at unmapped memory it ends instead of faulting. */
+FTR__BARE static long read_memory(const struct meeting *m, void *to, size_t size, uintptr_t at)
 {
-	static uintptr_t words[CHUNK / sizeof(uintptr_t)];
-	uintptr_t at = ftr__align_down(sp, sizeof(uintptr_t));
-	ssize_t got;
+	return ftr__syscall(SYS_pread64, m->mem, (long)to, (long)size, (long)at,
+			    sizeof(long) == 8 ? 0 : (long)((uint64_t)at >> 32), 0);
+}
 
-	for (size_t done = 0; done < STACK_BOUND; done += (size_t)got, at += (size_t)got) {
-		got = pread(m->mem, words, sizeof words, (off_t)at);
-		if (got < (ssize_t)sizeof(uintptr_t))
-			return;
-		got = (ssize_t)ftr__align_down((uintptr_t)got, sizeof(uintptr_t));
-		check_words(m, words, (size_t)got / sizeof(uintptr_t));
+/* Stacks still to be looked at. */
+struct stacks {
+	uintptr_t sp[STACKS_MAX];
+	size_t n;
+};
+
+/* A frame of a signal that came on this stack; its context has the stack that
+ * was interrupted. */
+FTR__BARE static void follow_frames(const struct meeting *m, struct stacks *stacks,
+				    const uintptr_t *words, size_t n, uintptr_t at, uintptr_t start)
+{
+	for (size_t i = 0; i < n; i++, at += sizeof *words) {
+		uintptr_t sp;
+		bool frame = false;
+		for (size_t r = 0; r < m->n_restorers; r++)
+			frame |= words[i] == m->restorers[r];
+		if (!frame || stacks->n == STACKS_MAX ||
+		    read_memory(m, &sp, sizeof sp, at + ftr__backend->frame_sp) != sizeof sp)
+			continue;
+		/* The same stack: what is above is read anyway. */
+		if (sp < start || sp - start > STACK_BOUND)
+			stacks->sp[stacks->n++] = sp;
 	}
 }
 
 /*
- * In the trap handler of another thread: look at the own stack.  Reading by
- * system call ends at unmapped memory instead of faulting.
+ * The mapping that sp is in, or below which a stack has grown; NULL: a stack
+ * that is younger than the meeting, of a thread that never was inside.  Where
+ * it ends other threads' stacks may begin, guard pages read as zero.
  */
+FTR__BARE static const struct ftr__mapping *mapping_of(const struct meeting *m, uintptr_t sp)
+{
+	size_t low = 0, high = m->maps.n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (m->maps.list[middle].end <= sp)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < m->maps.n ? &m->maps.list[low] : NULL;
+}
+
+/* One stack, from sp up to the end of its mapping. */
+FTR__BARE static void check_one_stack(struct meeting *m, struct stacks *stacks, uintptr_t sp)
+{
+	uintptr_t words[256];
+	uintptr_t start = ftr__align_down(sp, sizeof *words), at = start;
+	const struct ftr__mapping *map = mapping_of(m, sp);
+
+	if (!map)
+		return;
+	while (at < map->end && at - start < STACK_BOUND) {
+		size_t size = map->end - at < sizeof words ? map->end - at : sizeof words;
+		long got = read_memory(m, words, size, at);
+		if (got < (long)sizeof *words)
+			return;
+		check_words(m, words, (size_t)got / sizeof *words);
+		follow_frames(m, stacks, words, (size_t)got / sizeof *words, at, start);
+		at += (size_t)got;
+	}
+}
+
+FTR__BARE static void check_stack(struct meeting *m, uintptr_t sp)
+{
+	struct stacks stacks = { { sp }, 1 };
+
+	for (size_t i = 0; i < stacks.n; i++)
+		check_one_stack(m, &stacks, stacks.sp[i]);
+}
+
+/* In the trap handler of another thread: look at the own stack. */
 FTR__BARE static void look_at_own(uintptr_t sp)
 {
 	struct ftr__thread *self = ftr__thread_self();
 	struct meeting *m = FTR__FETCH(current);
 	uint32_t number = FTR__FETCH(current_number);
-	uintptr_t words[256];
 
 	if (!self || !m || self->looked == number)
 		return;
-	uintptr_t at = ftr__align_down(sp, sizeof(uintptr_t));
-	for (size_t done = 0; done < STACK_BOUND; done += sizeof words, at += sizeof words) {
-		long got = ftr__syscall(SYS_pread64, m->mem, (long)words, sizeof words, (long)at,
-#ifdef __LP64__
-					0,
-#else
-					(long)((uint64_t)at >> 32),
-#endif
-					0);
-		if (got < (long)sizeof(uintptr_t))
-			break;
-		check_words(m, words, (size_t)got / sizeof(uintptr_t));
-		if (got < (long)sizeof words)
-			break;
-	}
+	check_stack(m, sp);
 	FTR__PUBLISH(self->looked, number);
+}
+
+/* What the kernel has of each signal's action, the restorer third (Linux
+ * include/linux/signal_types.h, struct sigaction). */
+static void find_restorers(struct meeting *m)
+{
+	enum { SIGNALS = 64 };
+
+	for (long sig = 1; sig <= SIGNALS; sig++) {
+		uintptr_t action[8] = { 0 };
+		bool have = ftr__syscall(SYS_rt_sigaction, sig, 0, (long)action,
+					 FTR__KERNEL_SIGSET_SIZE, 0, 0) != 0 || !action[2];
+		for (size_t i = 0; i < m->n_restorers; i++)
+			have |= m->restorers[i] == action[2];
+		if (!have && m->n_restorers < RESTORERS_MAX)
+			m->restorers[m->n_restorers++] = action[2];
+	}
 }
 
 /* --- the threads ------------------------------------------------------------ */
@@ -287,6 +358,14 @@ static size_t look_at_all(struct meeting *m)
 	return left;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 /* --- all of memory ---------------------------------------------------------- */
 
 /*
@@ -322,7 +401,9 @@ static bool check_mapping(struct meeting *m, int pagemap, const struct ftr__mapp
 		if (n > FTR__ARRAY_SIZE(entries))
 			n = FTR__ARRAY_SIZE(entries);
 		ssize_t got = pread(pagemap, entries, n * 8, (off_t)(at / page * 8));
-		if (got < 8)
+		/* Reservations of terabytes take their time though nothing is
+		 * present there. */
+		if (got < 8 || now_ms() >= m->deadline)
 			return false;
 		for (size_t i = 0; i < (size_t)got / 8; i++, at += page) {
 			if (!(entries[i] >> 62))
@@ -341,17 +422,13 @@ static bool check_mapping(struct meeting *m, int pagemap, const struct ftr__mapp
 static bool check_memory(struct meeting *m)
 {
 	size_t budget = MEMORY_BOUND;
-	struct ftr__maps maps;
 	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	bool ok = pagemap >= 0 && !ftr__maps_read(&maps);
+	bool ok = pagemap >= 0;
 
-	if (ok) {
-		for (size_t i = 0; ok && i < maps.n; i++) {
-			const struct ftr__mapping *map = &maps.list[i];
-			if (map->readable && map->writable && !map->executable)
-				ok = check_mapping(m, pagemap, map, &budget);
-		}
-		ftr__maps_free(&maps);
+	for (size_t i = 0; ok && i < m->maps.n; i++) {
+		const struct ftr__mapping *map = &m->maps.list[i];
+		if (map->readable && map->writable && !map->executable)
+			ok = check_mapping(m, pagemap, map, &budget);
 	}
 	if (pagemap >= 0)
 		close(pagemap);
@@ -360,48 +437,66 @@ static bool check_memory(struct meeting *m)
 
 /* --- the meeting ------------------------------------------------------------ */
 
-static uint64_t now_ms(void)
+/* Until all threads are known about, or the time is up. */
+static bool look_until(struct meeting *m, uint64_t start)
 {
-	struct timespec ts;
+	bool tried_memory = m->memory_clear;
+	size_t left;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-static void meet(struct meeting *m, unsigned timeout_ms)
-{
-	uint64_t start = now_ms();
-	bool tried_memory = false;
-
-	m->memory_clear = !has_signal_handlers();
-	check_stack(m, (uintptr_t)__builtin_frame_address(0));
-	while (look_at_all(m)) {
+	while ((left = look_at_all(m)) != 0 && now_ms() < m->deadline) {
 		struct timespec pause = { 0, 100000 };
-		uint64_t passed = now_ms() - start;
 
-		if (passed >= timeout_ms)
-			break;
-		if (!m->memory_clear && !tried_memory && passed >= MEMORY_LOOK_MS) {
+		if (!tried_memory && now_ms() - start >= MEMORY_LOOK_MS) {
 			tried_memory = true;
 			m->memory_clear = check_memory(m);
 		}
 		nanosleep(&pause, NULL);
 		ftr__membarrier();
 	}
+	return left == 0;
 }
 
-static long count_occupied(struct meeting *m)
+static size_t count_occupied(const struct meeting *m)
 {
-	bool all = false;
-	long left = 0;
+	size_t n = 0;
 
+	for (size_t i = 0; i < m->n; i++)
+		n += FTR__READ_ONCE(m->ranges[i].occupied);
+	return n;
+}
+
+/* Forget what was seen: nobody can have entered since, but some have left. */
+static void look_again(struct meeting *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		FTR__WRITE_ONCE(m->ranges[i].occupied, 0);
 	for (size_t i = 0; i < m->n_tasks; i++)
-		all |= !m->tasks[i].clear;
-	for (size_t i = 0; i < m->n; i++) {
-		m->ranges[i].occupied |= all;
-		left += m->ranges[i].occupied;
+		m->tasks[i] = (struct task){ .tid = m->tasks[i].tid };
+	FTR__PUBLISH(current_number, current_number + 1);
+	check_stack(m, (uintptr_t)__builtin_frame_address(0));
+}
+
+/* Rounds of looks: for what is occupied in one may be free in the next. */
+static void meet(struct meeting *m, unsigned timeout_ms)
+{
+	uint64_t start = now_ms();
+	uint64_t patience = timeout_ms < OCCUPIED_MS ? timeout_ms : OCCUPIED_MS;
+	bool all_clear = true;
+
+	m->deadline = start + timeout_ms;
+	for (int round = 0; all_clear; round++) {
+		struct timespec pause = { 0, 1000000 };
+
+		if (round)
+			nanosleep(&pause, NULL);
+		m->memory_clear = !has_signal_handlers();
+		look_again(m);
+		all_clear = look_until(m, start);
+		if (!count_occupied(m) || now_ms() - start >= patience)
+			break;
 	}
-	return left;
+	for (size_t i = 0; i < m->n && !all_clear; i++)
+		m->ranges[i].occupied = 1;
 }
 
 bool ftr__rendezvous_alone(void)
@@ -424,17 +519,17 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 	struct meeting m = { .ranges = ranges, .n = n };
 	int result = 0;
 
-	for (size_t i = 0; i < n; i++)
-		ranges[i].occupied = 0;
 	m.mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	if (m.mem < 0)
 		result = ftr__fail(EACCES, "/proc/self/mem can't be read (errno %d): no look at the"
 				   " threads' stacks", errno);
 	if (!result)
+		result = ftr__maps_read(&m.maps);
+	if (!result)
 		result = list_tasks(&m);
 	if (!result) {
+		find_restorers(&m);
 		FTR__PUBLISH(current, &m);
-		FTR__PUBLISH(current_number, current_number + 1);
 		FTR__PUBLISH(ftr__trap_look, look_at_own);
 		meet(&m, timeout_ms);
 		FTR__PUBLISH(ftr__trap_look, NULL);
@@ -442,9 +537,10 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 		/* The meeting lies on this stack. */
 		ftr__trap_quiesce();
 	}
-	long left = result ? result : count_occupied(&m);
+	long left = result ? result : (long)count_occupied(&m);
 	if (m.mem >= 0)
 		close(m.mem);
 	free(m.tasks);
+	ftr__maps_free(&m.maps);
 	return left;
 }

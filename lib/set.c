@@ -38,7 +38,6 @@ static bool same(const struct ftr__set *set, const struct ftr__member *members, 
 	for (size_t i = 0; i < n; i++)
 		if (set->members[i].group != members[i].group ||
 		    set->members[i].epoch != members[i].epoch ||
-		    set->members[i].order != members[i].order ||
 		    set->members[i].flags != members[i].flags)
 			return false;
 	return true;
@@ -71,6 +70,10 @@ struct ftr__set *ftr__set_get(const struct ftr__member *members, size_t n)
 	}
 	for (struct ftr__set *s = buckets[hash % BUCKETS]; s; s = s->next) {
 		if (s->hash == hash && s->n == n && same(s, members, n)) {
+			/* Attached again since, in the same order: no thread
+			 * looks at these, and later members are placed by them. */
+			for (size_t i = 0; i < n; i++)
+				s->members[i].order = members[i].order;
 			s->refs++;
 			return s;
 		}

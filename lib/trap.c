@@ -209,11 +209,23 @@ FTR__BARE static bool was_sent(const siginfo_t *info)
 	return info->si_code <= 0;
 }
 
+/*
+ * A step by the trap flag, or a debug register: no breakpoint was executed, and
+ * the address before the next instruction means nothing.  (Such a signal is
+ * taken before its thread runs on, so it never stands for a merged one.)
+ */
+FTR__BARE static bool is_step(const siginfo_t *info)
+{
+	return info->si_code == TRAP_TRACE || info->si_code == TRAP_HWBKPT;
+}
+
 FTR__BARE int ftr__trap_handle(const siginfo_t *info, void *ucontext)
 {
 	uintptr_t addr = ftr__backend->trap_address(ucontext);
 	void (*hold)(uintptr_t) = FTR__READ_ONCE(ftr__trap_hold);
 
+	if (is_step(info))
+		return 0;
 	if (hold)
 		hold(addr);
 	unsigned token = ftr__trap_read_lock();

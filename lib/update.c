@@ -260,15 +260,25 @@ static int apply_difference(struct update *u, size_t column, const struct ftr__c
 	return result;
 }
 
-static int walk(struct update *u, size_t number, const struct ftr__change *c)
+static int apply_change(struct update *u, size_t number, const struct ftr__change *c)
 {
-	/* Each list is sorted; two one behind the other need not be. */
-	u->sorted = u->n_touched == 0;
 	if (c->before && c->after)
 		return apply_difference(u, 2 * number, c);
 	if (c->before)
 		return apply_all(u, 2 * number, c->group, c->before);
 	return c->after ? apply_all(u, 2 * number + 1, c->group, c->after) : 0;
+}
+
+/* Each change touches sites in order; what it adds to those of the changes
+ * before it need not lie behind them. */
+static int walk(struct update *u, size_t number, const struct ftr__change *c)
+{
+	size_t first = u->n_touched;
+	int result = apply_change(u, number, c);
+
+	if (first && u->n_touched > first && u->touched[first]->ip < u->touched[first - 1]->ip)
+		u->sorted = false;
+	return result;
 }
 
 static int by_ip(const void *a, const void *b)
@@ -608,7 +618,12 @@ int ftr__update_restore(void)
 			if (ftr__site_restore(&modules->list[i]->sites[j], patches_next(&patches)))
 				patches_add(&patches, modules->list[i]->sites[j].ip,
 					    modules->list[i]->number);
-	return batch(&patches, 0);
+	int result = batch(&patches, 0);
+	for (size_t i = 0; i < patches.n && !result; i++) {
+		struct ftr__module *module;
+		ftr__site_find(patches.ips[i], &module)->flags &= ~FTR__SITE_NORMAL;
+	}
+	return result;
 }
 
 int ftr__update_populate(void)

@@ -198,6 +198,9 @@ static const struct ftr_backend backend = {
 	.trap_address = trap_address,
 	.trap_sp = trap_sp,
 	.trap_resume = trap_resume,
+	/* struct rt_sigframe: the return address, then the ucontext (Linux
+	 * arch/x86/include/asm/sigframe.h). */
+	.frame_sp = sizeof(void *) + offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]),
 	.trap_emulate = trap_emulate,
 	.slots_emit = slots_emit,
 	.caller = caller,
