@@ -17,7 +17,8 @@ live_core_tests = \
 	tests/live/test_hold \
 	tests/live/test_trap \
 	tests/live/test_regs \
-	tests/live/test_regs_changes
+	tests/live/test_regs_changes \
+	tests/live/test_slots
 live_tests = \
 	tests/live/test_detach \
 	tests/live/test_groups \
@@ -72,6 +73,10 @@ tests_live_test_regs_changes_SOURCES = tests/live/test_regs_changes.c $(live_reg
 	$(live_common)
 tests_live_test_regs_changes_CPPFLAGS = $(stress_cppflags)
 tests_live_test_regs_changes_LDADD = $(stress_core)
+
+tests_live_test_slots_SOURCES = tests/live/test_slots.c tests/live/visitor.h $(live_common)
+tests_live_test_slots_CPPFLAGS = $(stress_cppflags)
+tests_live_test_slots_LDADD = $(stress_core)
 
 tests_live_test_detach_SOURCES = tests/live/test_detach.c tests/live/visitor.h $(live_common)
 tests_live_test_detach_CPPFLAGS = $(stress_cppflags)

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What attaching, detaching and exchanging costs, for 1,000 to 400,000 sites.
+ *
+ * usage: attach MODULE-DIRECTORY
+ *
+ * Beside each number stands the floor: the int3 protocol written by hand over
+ * the same sites (protocol.c), which verifies nothing, builds no trampoline
+ * and waits for no handler to end.  "first" is measured in fresh processes,
+ * where each page is still the file's and is copied when written; "again" in
+ * one process where the pages are private, floor and library in turn.
+ *
+ * With threads: two threads run all the sites, one after the other, without a
+ * pause.
+ */
+#include "bench/handler.h"
+#include "bench/measure.h"
+#include "bench/protocol.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PROCESSES = 5, ROUNDS = 9, THREADS = 2, TRIES = 1000 };
+
+enum change { FIRST, ATTACH, DETACH, EXCHANGE, CHANGES };
+
+static const char *const change_name[CHANGES] = {
+	[FIRST] = "first attach",
+	[ATTACH] = "attach again",
+	[DETACH] = "detach",
+	[EXCHANGE] = "exchange A for B",
+};
+
+static const char *module_dir;
+
+/* How often each thread has run all sites. */
+static unsigned passes[THREADS];
+static const struct bench_module *running;
+
+/* One measurement: a module, alone or with threads.  Children fill it. */
+struct run {
+	const char *form;
+	size_t sites;
+	int threads;
+	struct bench_series floor[CHANGES], library[CHANGES];
+	struct ftr_stats last;   /* of the last child */
+	uint64_t tries;          /* first attaches tried, -EAGAIN included */
+};
+
+_Noreturn static void *run_sites(void *arg)
+{
+	for (;;) {
+		bench_call_all(running);
+		__atomic_fetch_add((unsigned *)arg, 1, __ATOMIC_RELAXED);
+	}
+}
+
+/* Sleep until every thread has run all sites since: a change that follows
+ * another at once would find the threads where that one left them. */
+static void await_passes(const struct run *run)
+{
+	for (int i = 0; i < run->threads; i++) {
+		unsigned seen = __atomic_load_n(&passes[i], __ATOMIC_RELAXED);
+		while (__atomic_load_n(&passes[i], __ATOMIC_RELAXED) == seen)
+			usleep(50);
+	}
+}
+
+static void start_threads(const struct run *run, const struct bench_module *module)
+{
+	pthread_t thread;
+
+	running = module;
+	for (int i = 0; i < run->threads; i++)
+		if (pthread_create(&thread, NULL, run_sites, &passes[i]))
+			bench_fail("no thread");
+	await_passes(run);
+}
+
+static double floor_ms(const struct run *run, const struct bench_module *module, uintptr_t target)
+{
+	uint64_t start;
+	double ms;
+
+	await_passes(run);
+	bench_traps_take();
+	start = bench_now();
+	bench_protocol(module, target);
+	ms = (double)(bench_now() - start) / 1e6;
+	bench_traps_give();
+	return ms;
+}
+
+/* The floor's first change, in a process of its own.  A breakpoint that is met
+ * late finds the handler still there: it is not given back. */
+static void child_floor_first(void *arg)
+{
+	struct run *run = arg;
+	const struct bench_module *module = bench_load(module_dir, run->form, run->sites);
+	uint64_t start;
+
+	bench_protocol_start(module, 0);
+	bench_traps_take();
+	start_threads(run, module);
+	start = bench_now();
+	bench_protocol(module, module->floor_gpr);
+	bench_add(&run->floor[FIRST], (double)(bench_now() - start) / 1e6);
+}
+
+static struct ftr_group *new_group(const char *name)
+{
+	struct ftr_group_options options = FTR_GROUP_OPTIONS_INIT;
+	struct ftr_group *group;
+
+	options.name = name;
+	options.entry = bench_entry;
+	options.flags = FTR_GROUP_NO_SIMD;
+	bench_check(ftr_group_new(&group, &options), "ftr_group_new");
+	return group;
+}
+
+static void hold_all(struct ftr_group *group, const struct run *run)
+{
+	char pattern[64];
+	int matched;
+
+	snprintf(pattern, sizeof pattern, "%s-%zu.so:*", run->form, run->sites);
+	matched = ftr_group_filter(group, pattern, 0);
+	bench_check(matched, pattern);
+	if ((size_t)matched != run->sites)
+		bench_fail("%s matched %d of %zu sites", pattern, matched, run->sites);
+}
+
+static void check_sites(const struct bench_module *module, unsigned char head)
+{
+	for (const uintptr_t *site = module->sites; site < module->sites_end; site++)
+		if (*(const volatile unsigned char *)*site != head)
+			bench_fail("site %zu does not begin with %02x", (size_t)(site - module->sites),
+				   head);
+}
+
+/* Pads of several nops can be busy under running threads: try again. */
+static double library_first_ms(struct run *run, struct ftr_group *group)
+{
+	uint64_t start = bench_now();
+	int result, tries = 0;
+
+	do {
+		result = ftr_group_attach(group);
+	} while (result == -EAGAIN && ++tries < TRIES);
+	bench_check(result, "the first attach");
+	run->tries += (uint64_t)tries + 1;
+	return (double)(bench_now() - start) / 1e6;
+}
+
+static double library_ms(const struct run *run, struct ftr_group *attach, struct ftr_group *detach)
+{
+	uint64_t start;
+	int result;
+
+	await_passes(run);
+	start = bench_now();
+	if (attach && detach)
+		result = ftr_group_update(&attach, 1, &detach, 1);
+	else
+		result = attach ? ftr_group_attach(attach) : ftr_group_detach(detach);
+	bench_check(result, "a batch");
+	return (double)(bench_now() - start) / 1e6;
+}
+
+static void measure_round(struct run *run, const struct bench_module *module, struct ftr_group *a,
+			  struct ftr_group *b)
+{
+	bench_add(&run->floor[ATTACH], floor_ms(run, module, module->floor_gpr));
+	bench_add(&run->floor[EXCHANGE], floor_ms(run, module, module->floor_xmm));
+	bench_add(&run->floor[DETACH], floor_ms(run, module, 0));
+	bench_add(&run->library[ATTACH], library_ms(run, a, NULL));
+	bench_add(&run->library[EXCHANGE], library_ms(run, b, a));
+	bench_add(&run->library[DETACH], library_ms(run, NULL, b));
+}
+
+/* SIGTRAP is taken before the library is started, so that it hands on what is
+ * not its own: a breakpoint of the floor that is met late, when the library has
+ * SIGTRAP back and the floor's next round is under way. */
+static void child_library(void *arg)
+{
+	struct run *run = arg;
+	const struct bench_module *module = bench_load(module_dir, run->form, run->sites);
+	struct ftr_group *a, *b;
+
+	bench_traps_take();
+	bench_check(ftr_init(NULL), "ftr_init");
+	a = new_group("A");
+	b = new_group("B");
+	hold_all(a, run);
+	hold_all(b, run);
+	start_threads(run, module);
+	bench_add(&run->library[FIRST], library_first_ms(run, a));
+	check_sites(module, 0xe8);
+	library_ms(run, NULL, a);
+	check_sites(module, 0x0f);
+	bench_protocol_start(module, 0);
+	for (int round = 0; round < ROUNDS; round++)
+		measure_round(run, module, a, b);
+	run->last = (struct ftr_stats)FTR_STATS_INIT;
+	bench_check(ftr_stats_get(&run->last), "ftr_stats_get");
+}
+
+static void print_number(const struct bench_series *series)
+{
+	if (series->n)
+		printf(" %9.3f (%8.3f)", bench_min(series), bench_median(series));
+	else
+		printf(" %9s  %8s ", "-", "");
+}
+
+static void print_run(const struct run *run)
+{
+	char sites[32];
+
+	snprintf(sites, sizeof sites, "%zu%s", run->sites, strcmp(run->form, "pad") ? "" : " pads");
+	for (int c = 0; c < CHANGES; c++) {
+		printf("  %-11s %-18s", c ? "" : sites, change_name[c]);
+		print_number(&run->floor[c]);
+		print_number(&run->library[c]);
+		if (run->floor[c].n)
+			printf(" %7.2f", bench_min(&run->library[c]) / bench_min(&run->floor[c]));
+		else
+			printf(" %7s", "");
+		printf(" %8.1f\n", bench_min(&run->library[c]) * 1e6 / (double)run->sites);
+	}
+	printf("  %-11s %.1f syncs a batch; %llu traps met in %llu batches", "",
+	       (double)run->last.syncs / (double)run->last.batches,
+	       (unsigned long long)run->last.traps, (unsigned long long)run->last.batches);
+	if (run->tries > PROCESSES)
+		printf("; the first attach took %.1f tries", (double)run->tries / PROCESSES);
+	putchar('\n');
+}
+
+/* A thread may stand inside a pad of several nops, so the floor, which looks
+ * at nobody, has no first change there. */
+static struct run *measure(const char *form, size_t sites, int threads)
+{
+	struct run *run = bench_shared(sizeof *run);
+
+	run->form = form;
+	run->sites = sites;
+	run->threads = threads;
+	for (int i = 0; i < PROCESSES; i++) {
+		if (!strcmp(form, "nop"))
+			bench_child(child_floor_first, run);
+		bench_child(child_library, run);
+	}
+	print_run(run);
+	return run;
+}
+
+static double growth(const struct bench_series *small, const struct bench_series *large,
+		     double factor)
+{
+	return bench_min(large) / bench_min(small) / factor;
+}
+
+static void measure_all(int threads)
+{
+	static const size_t sizes[] = { 1000, 10000, 40000, 100000, 400000 };
+	struct run *runs[5];
+
+	if (threads)
+		printf("\nattach, while %d threads run all sites: ms, min (median)\n", threads);
+	else
+		printf("\nattach, no other thread: ms, min (median)\n");
+	printf("  %-11s %-18s %20s %20s %7s %8s\n", "sites", "", "floor", "libftr", "ratio",
+	       "ns/site");
+	for (int i = 0; i < 5; i++)
+		runs[i] = measure("nop", sizes[i], threads);
+	measure("pad", 40000, threads);
+	printf("  growth from 40,000 to 400,000 sites, over ten times:\n");
+	for (int c = 0; c < CHANGES; c++)
+		printf("  %-11s %-18s %20.2f %20.2f\n", "", change_name[c],
+		       growth(&runs[2]->floor[c], &runs[4]->floor[c], 10),
+		       growth(&runs[2]->library[c], &runs[4]->library[c], 10));
+	if (!threads)
+		printf("  goal: 40,000 sites again at most 2 x the floor: attach %.2f, detach %.2f\n",
+		       bench_min(&runs[2]->library[ATTACH]) / bench_min(&runs[2]->floor[ATTACH]),
+		       bench_min(&runs[2]->library[DETACH]) / bench_min(&runs[2]->floor[DETACH]));
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		bench_fail("usage: attach MODULE-DIRECTORY");
+	module_dir = argv[1];
+	measure_all(0);
+	measure_all(THREADS);
+	return 0;
+}
