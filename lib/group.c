@@ -225,6 +225,9 @@ static void draw_epoch(struct ftr_group *group)
 
 	if (!group->list_changed)
 		return;
+	/* Its idle slots stand for another list: they serve nobody again. */
+	if (group->member.epoch)
+		ftr__slot_disown(group);
 	group->member.epoch = ++epochs;
 	group->list_changed = false;
 }

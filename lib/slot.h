@@ -44,7 +44,8 @@ struct ftr__set *ftr__slot_owner(uint32_t number);
  * After the batch. */
 void ftr__slot_retire_idle(void);
 
-/* The group is about to be freed: no slot may serve for its sets again. */
+/* The group is off its sites and about to be freed, or to hold others: no slot may
+ * serve for its sets of old again. */
 void ftr__slot_disown(const struct ftr_group *group);
 
 /* Slots that can't serve again before a rendezvous; all slots ever made. */

@@ -81,7 +81,7 @@ static void start(unsigned variant)
 {
 	struct ftr_options options = FTR_OPTIONS_INIT;
 
-	options.detach_timeout_ms = 5;
+	options.detach_timeout_ms = 1;
 	step_install(0);
 	ck_ok(ftr_init(&options));
 	site = live_sites[63];
