@@ -136,11 +136,14 @@ static int start(const struct ftr_options *options)
 	if (result)
 		return result;
 	hooked = true;
+	ftr__text_set_strict(flags & FTR_TEXT_STRICT);
+	result = ftr__text_probe();
+	if (result)
+		return result;
 	ftr__trap_is_site = ftr__site_is_touched;
 	result = ftr__trap_install();
 	if (result)
 		return result;
-	ftr__text_set_strict(flags & FTR_TEXT_STRICT);
 	core.flags = flags;
 	core.detach_timeout_ms =
 		options->detach_timeout_ms ? options->detach_timeout_ms : DETACH_TIMEOUT_MS;

@@ -133,6 +133,35 @@ static int open_mem(struct ftr__text_window *w, int mprotect_error)
 			 " FTR_TEXT_STRICT forbids mprotect", errno);
 }
 
+/* Whether code may be made writable: tried on a page of no one's. */
+static int try_mprotect(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *p = mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int error = 0;
+
+	if (p == MAP_FAILED)
+		return errno;
+	if (mprotect(p, page, PROT_READ | PROT_WRITE | PROT_EXEC))
+		error = errno;
+	munmap(p, page);
+	return error;
+}
+
+int ftr__text_probe(void)
+{
+	struct ftr__text_window w = { .mem = -1 };
+	int error = strict ? 0 : try_mprotect();
+
+	if (!strict && !error)
+		return 0;
+	int result = open_mem(&w, error);
+	if (!result)
+		close(w.mem);
+	mem_last = true;
+	return result;
+}
+
 int ftr__text_open(struct ftr__text_window *w, const struct ftr__patches *patches,
 		   const struct ftr__text_ops *ops)
 {

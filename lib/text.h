@@ -92,6 +92,9 @@ struct ftr__text_window {
 void ftr__text_set_strict(bool strict);
 const char *ftr__text_writer(void);
 
+/* Find out which writer works here: 0, or -EACCES: neither. */
+int ftr__text_probe(void);
+
 /* 0; -EACCES with a sentence that names the cause; -ENOMEM. */
 int ftr__text_open(struct ftr__text_window *window, const struct ftr__patches *patches,
 		   const struct ftr__text_ops *ops);
