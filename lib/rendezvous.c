@@ -158,7 +158,7 @@ FTR__BARE static const struct ftr__mapping *mapping_of(const struct meeting *m, 
 /* One stack, from sp up to the end of its mapping. */
 FTR__BARE static void check_one_stack(struct meeting *m, struct stacks *stacks, uintptr_t sp)
 {
-	uintptr_t words[256];
+	uintptr_t words[128]; /* alternate signal stacks are small */
 	uintptr_t start = ftr__align_down(sp, sizeof *words), at = start;
 	const struct ftr__mapping *map = mapping_of(m, sp);
 

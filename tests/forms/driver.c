@@ -30,7 +30,12 @@
 
 #include "fixture.h"
 
-enum { CALLS = 200, PAD_MAX = 64, ATTEMPTS = 10000 };
+enum {
+	CALLS = 200,
+	PAD_MAX = 64,
+	ATTEMPTS = 10000,
+	HANGS_AFTER = 60 /* seconds: a thread waits for the other in vain */
+};
 
 extern const struct fixture_table fixture_table __attribute__((weak));
 
@@ -602,6 +607,7 @@ int main(int argc, char **argv)
 	struct ftr_options init = FTR_OPTIONS_INIT;
 	pthread_t thread;
 
+	alarm(HANGS_AFTER);
 	parse_options(argc, argv);
 	open_fixture();
 	note_text_as_built();

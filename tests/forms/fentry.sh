@@ -7,8 +7,8 @@
 . "$srcdir/tests/forms/lib.sh"
 
 echo 'int f(void) { return 0; }' >"$work/probe.c"
-run $CC -pg -mfentry -mrecord-mcount -c "$work/probe.c" -o "$work/probe.o" ||
-	skip_all "$CC has no -mrecord-mcount"
+run $GCC -pg -mfentry -mrecord-mcount -c "$work/probe.c" -o "$work/probe.o" ||
+	skip_all "$GCC has no -mrecord-mcount"
 
 fentry="-pg -mfentry -mrecord-mcount"
 through_got="kind=call before=ff15........ length=6 pad=6"

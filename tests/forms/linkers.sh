@@ -23,7 +23,7 @@ with() {
 # plain_and_collected LINKER EXPECT-COLLECTED
 plain_and_collected() {
 	link_flags=-fuse-ld=$1
-	compiler=$CC flags=$flags5
+	compiler=$GCC flags=$flags5
 	form "so pie nopie" "$gcc5"
 	flags="$flags5 $sections"
 	link_flags="-fuse-ld=$1 -Wl,--gc-sections"
@@ -38,7 +38,7 @@ plain_and_collected() {
 
 # fentry_calls LINKER OUTPUTS
 fentry_calls() {
-	compiler=$CC flags=$fentry
+	compiler=$GCC flags=$fentry
 	link_flags="-fuse-ld=$1 -Wl,-z,notext"
 	for which in $2; do
 		if [ "$which" = nopie ]; then
@@ -49,34 +49,34 @@ fentry_calls() {
 	done
 }
 
-if with bfd $CC -fuse-ld=bfd; then
+if with bfd $GCC -fuse-ld=bfd; then
 	plain_and_collected bfd
 	fentry_calls bfd "so pie nopie"
 fi
-if with gold $CC -fuse-ld=gold; then
+if with gold $GCC -fuse-ld=gold; then
 	plain_and_collected gold "sites=none pad=5 reason=gold_does_with_--gc-sections"
 	fentry_calls gold "so pie nopie"
 fi
-if with lld $CC -fuse-ld=lld; then
+if with lld $GCC -fuse-ld=lld; then
 	plain_and_collected lld
 	fentry_calls lld "so pie nopie"
 fi
 
 # Tables whose relocations are packed (DT_RELR).
-compiler=$CC flags=$flags5
+compiler=$GCC flags=$flags5
 packed="-fuse-ld=bfd -Wl,-z,pack-relative-relocs"
-if with "packed relocations" $CC -pie -fPIE $packed; then
+if with "packed relocations" $GCC -pie -fPIE $packed; then
 	link_flags=$packed
 	form "so pie" "$gcc5"
 fi
 link_flags="-fuse-ld=bfd -Wl,-z,noseparate-code"
-with "-z noseparate-code" $CC $link_flags && form "so pie nopie" "$gcc5"
+with "-z noseparate-code" $GCC $link_flags && form "so pie nopie" "$gcc5"
 
 # Sanitizers bring functions of their own into a program that is optimised as
 # a whole, and another compiler's do not link.
 outputs="so pie nopie"
 [ -n "$SANITIZE_CFLAGS" ] && outputs=so
-if with "LTO of gcc" $CC -flto -O2; then
+if with "LTO of gcc" $GCC -flto -O2; then
 	flags="$flags5 -flto" link_flags="-flto -O2 $flags5"
 	form "$outputs" "$gcc5"
 fi

@@ -4,7 +4,7 @@
 # function.
 . "$srcdir/tests/forms/lib.sh"
 
-$CC --version | grep -q clang && skip_all "$CC is no gcc"
+[ -n "$GCC" ] || skip_all "no gcc"
 
 five=9090909090
 patchable 5    "before=$five pad=5"

@@ -16,7 +16,7 @@ opt_choices=2
 both() {
 	outs=$1 flags=$2
 	shift 2
-	compiler=$CC
+	compiler=$GCC
 	form "$outs" "$gcc5 $*"
 	[ -n "$CLANG" ] || return
 	compiler=$CLANG
@@ -31,14 +31,14 @@ prepare() { run strip "$1"; }
 both "so pie nopie" "$flags5" names=stripped
 both "so" "$registered" names=stripped
 both so -fpatchable-function-entry=7,2 names=stripped
-compiler=$CC flags=$fentry
+compiler=$GCC flags=$fentry
 form "so pie" "kind=call before=ff15........ length=6 pad=6 names=stripped"
 form nopie "kind=call before=e8........ length=5 pad=5 names=stripped"
 
 prepare() { run strip "$1" && run "$work/noheaders" "$1"; }
 both "so pie nopie" "$registered" names=offsets
 both "so pie" "$registered" names=offsets scan=no
-compiler=$CC flags="$fentry -DFORMS_REGISTERED"
+compiler=$GCC flags="$fentry -DFORMS_REGISTERED"
 form "so" "kind=call before=ff15........ length=6 pad=6 names=offsets"
 
 # A static program has no .eh_frame_hdr but on demand; without it nothing says

@@ -176,6 +176,21 @@ static void entries_in_padding(struct image *image)
 	set_entries(image, next - 5, 1);
 }
 
+/* A symbol says that a function begins there; it is no code all the same. */
+static void functions_in_data(struct image *image)
+{
+	ElfW(Shdr) *section = elf_section(image, ".symtab"), *data = elf_section(image, ".eh_frame");
+	ElfW(Sym) *symbols = elf_content(image, ".symtab");
+	uintptr_t *entry = elf_entry_word(image, TABLE, 0);
+	uintptr_t nops = data->sh_addr + data->sh_size - 8;
+
+	for (size_t i = 0; i < section->sh_size / sizeof(*symbols); i++)
+		if (symbols[i].st_value == *entry)
+			symbols[i].st_value = nops;
+	*entry = nops;
+	memset(elf_at(image, nops), 0x90, 8);
+}
+
 static void entries_at_the_end_of_code(struct image *image)
 {
 	const ElfW(Phdr) *p = elf_segments(image);
@@ -365,6 +380,7 @@ static const struct hostile {
 	CASE(entries_in_data, NONE),
 	CASE(entries_in_read_only_data, NONE),
 	CASE(entries_in_padding, 1),
+	CASE(functions_in_data, PLUGIN_FUNCTIONS - 1),
 	CASE(entries_at_the_end_of_code, NONE),
 	CASE(entries_inside_sites, NONE),
 	CASE(entries_all_the_same, 1),

@@ -112,4 +112,11 @@ int live_main(Suite *suite);
 		suite_add_tcase(suite, live_case_);                                       \
 	} while (0)
 
+/*
+ * In a traced function: what the compiler can neither compute beforehand nor
+ * leave out where the result is not used.  gcc's noipa does that, clang has
+ * nothing like it.
+ */
+#define LIVE_OPAQUE(x) __asm__ volatile("" : "+r"(x))
+
 #endif /* TESTS_LIVE_H */

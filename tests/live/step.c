@@ -7,6 +7,8 @@
 
 long step_run(live_fn fn, long n);
 
+enum { TRAP_FLAG = 0x100 };
+
 static __thread struct step *current;
 
 static void on_step(int sig, siginfo_t *info, void *context)
@@ -19,6 +21,9 @@ static void on_step(int sig, siginfo_t *info, void *context)
 	if (step->at)
 		step->at(step, (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
 	step->count++;
+	/* What comes behind the place to park at need not be stepped: slow. */
+	if (atomic_load(&step->reached))
+		uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
 }
 
 void step_install(int flags)

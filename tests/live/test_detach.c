@@ -408,6 +408,8 @@ START_TEST(test_bystander_loses_nothing)
 		if (i % 16 == 0)
 			live_worker_await(&callers[i / 16 % 2], LIVE_SITES);
 		ck_ok(ftr_group_detach(b));
+		if (i % 16 == 8)
+			live_worker_await(&callers[i / 16 % 2], LIVE_SITES);
 	}
 	callers_stop();
 	ck_assert_uint_gt(callers[0].counts[1] + callers[1].counts[1], 0);

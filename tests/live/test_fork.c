@@ -14,12 +14,14 @@
 FTR_TRACEABLE long traced(long x);
 FTR_TRACEABLE long traced(long x)
 {
+	LIVE_OPAQUE(x);
 	return x + 1;
 }
 
 FTR_TRACEABLE long other(long x);
 FTR_TRACEABLE long other(long x)
 {
+	LIVE_OPAQUE(x);
 	return x + 2;
 }
 

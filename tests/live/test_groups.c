@@ -14,21 +14,25 @@
 
 FTR_TRACEABLE static long apple_one(long n)
 {
+	LIVE_OPAQUE(n);
 	return n + 1;
 }
 
 FTR_TRACEABLE static long apple_two(long n)
 {
+	LIVE_OPAQUE(n);
 	return n + 1;
 }
 
 FTR_TRACEABLE static long apple_pie(long n)
 {
+	LIVE_OPAQUE(n);
 	return n + 1;
 }
 
 FTR_TRACEABLE static long pear(long n)
 {
+	LIVE_OPAQUE(n);
 	return n + 1;
 }
 

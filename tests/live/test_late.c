@@ -62,12 +62,16 @@ static struct ftr_group *group_a, *group_b, *group_c;
 static unsigned long *page;
 
 /* Which callers and which order: bits of the loop's index; and a thread that the
- * library meets for the first time, at some of its many instructions. */
+ * library meets for the first time. */
 enum { A_REGS = 1, C_REGS = 2, C_NEWER = 4, FRESH = 8, VARIANTS = 9 };
 
+/* Each instruction with the two extreme mixtures; a third of them with the
+ * others; some of the many that a fresh thread runs. */
 static unsigned long next_nth(unsigned long nth, unsigned variant)
 {
-	return variant & FRESH ? nth + 1 + nth / 8 : nth + 1;
+	if (variant & FRESH)
+		return nth + 1 + nth / 4;
+	return nth < 4 || variant == 0 || variant == 7 ? nth + 1 : nth + 3;
 }
 
 static void page_map(void)

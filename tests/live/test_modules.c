@@ -32,6 +32,7 @@ static int count_call(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group
 FTR_TRACEABLE long resident(long x);
 FTR_TRACEABLE long resident(long x)
 {
+	LIVE_OPAQUE(x);
 	return x ^ 1;
 }
 

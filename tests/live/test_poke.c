@@ -127,6 +127,15 @@ static bool no_trap_yet(void)
 	return live_stats().traps == 0;
 }
 
+/** Now and then both callers shall see this state, however rarely they run. */
+static void meet_both_callers(unsigned long turn)
+{
+	if (turn)
+		return;
+	live_worker_await(&callers[0], 2);
+	live_worker_await(&callers[1], 2);
+}
+
 /** Each direction `times` times on one site. */
 static void toggle_site(struct ftr_group *a, live_fn fn, uint64_t run, unsigned long times)
 {
@@ -140,9 +149,11 @@ static void toggle_site(struct ftr_group *a, live_fn fn, uint64_t run, unsigned 
 		atomic_store(&allowed, word(run, ++change, pair, pair));
 		ck_ok(ftr_group_attach(a));
 		atomic_store(&allowed, word(run, ++change, pair, SAW_A));
+		meet_both_callers(times % 256);
 		atomic_store(&allowed, word(run, ++change, pair, pair));
 		ck_ok(ftr_group_detach(a));
 		atomic_store(&allowed, word(run, ++change, pair, SAW_NONE));
+		meet_both_callers(times % 256);
 	}
 }
 
@@ -176,6 +187,7 @@ static void exchange_site(struct ftr_group *groups[2], uint64_t run, unsigned lo
 		atomic_store(&allowed, word(run, ++change, pair, pair));
 		ck_ok(ftr_group_update(&groups[next], 1, &groups[!next], 1));
 		atomic_store(&allowed, word(run, ++change, pair, next ? SAW_B : SAW_A));
+		meet_both_callers(i / 2 % 256);
 	}
 }
 
