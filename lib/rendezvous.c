@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -387,12 +388,69 @@ static bool has_signal_handlers(void)
 	return (caught & ~(1ull << (SIGTRAP - 1)) & ~(1ull << 31) & ~(1ull << 32)) != 0;
 }
 
-/* The pages that are present: one that was never touched holds no frame.
- * Bits 63 and 62 of pagemap (Linux Documentation/admin-guide/mm/pagemap.rst). */
-static bool check_mapping(struct meeting *m, int pagemap, const struct ftr__mapping *map,
-			  size_t *budget)
+/* Pages in a row that are present: one that was never touched holds no frame. */
+static bool check_pages(struct meeting *m, uintptr_t start, uintptr_t end, size_t *budget)
 {
 	static uintptr_t words[CHUNK / sizeof(uintptr_t)];
+
+	for (uintptr_t at = start; at < end; at += CHUNK) {
+		size_t want = end - at < CHUNK ? end - at : CHUNK;
+		long got = read_memory(m, words, want, at);
+		if (*budget < want || now_ms() >= m->deadline)
+			return false;
+		*budget -= want;
+		if (got > 0)
+			check_words(m, words, (size_t)got / sizeof *words);
+	}
+	return true;
+}
+
+/*
+ * PAGEMAP_SCAN of Linux 6.7 (include/uapi/linux/fs.h): passes over what was
+ * never touched at once, where a reservation may be terabytes.  The kernel's
+ * names, for headers that do not have them yet.
+ */
+struct page_region_ {
+	uint64_t start, end, categories;
+};
+struct pm_scan_arg_ {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PAGEMAP_SCAN_ _IOWR('f', 16, struct pm_scan_arg_)
+enum { PAGE_IS_PRESENT_ = 1 << 3, PAGE_IS_SWAPPED_ = 1 << 4 };
+
+/* 1: all looked at; 0: not within bounds; -1: the kernel does not have it. */
+static int scan_mapping(struct meeting *m, int pagemap, const struct ftr__mapping *map,
+			size_t *budget)
+{
+	struct page_region_ regions[64];
+	struct pm_scan_arg_ arg = { .size = sizeof arg, .start = map->start, .end = map->end,
+				    .vec = (uintptr_t)regions,
+				    .vec_len = FTR__ARRAY_SIZE(regions),
+				    .category_anyof_mask = PAGE_IS_PRESENT_ | PAGE_IS_SWAPPED_,
+				    .return_mask = PAGE_IS_PRESENT_ };
+
+	while (arg.start < map->end) {
+		int n = ioctl(pagemap, PAGEMAP_SCAN_, &arg);
+		if (n < 0)
+			return -1;
+		for (int i = 0; i < n; i++)
+			if (!check_pages(m, (uintptr_t)regions[i].start,
+					 (uintptr_t)regions[i].end, budget))
+				return 0;
+		if (arg.walk_end <= arg.start)
+			return 0;
+		arg.start = arg.walk_end;
+	}
+	return 1;
+}
+
+/* Page by page: bits 63 and 62 of pagemap, present and swapped (Linux
+ * Documentation/admin-guide/mm/pagemap.rst). */
+static bool read_mapping(struct meeting *m, int pagemap, const struct ftr__mapping *map,
+			 size_t *budget)
+{
 	uint64_t entries[512];
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
@@ -401,22 +459,21 @@ static bool check_mapping(struct meeting *m, int pagemap, const struct ftr__mapp
 		if (n > FTR__ARRAY_SIZE(entries))
 			n = FTR__ARRAY_SIZE(entries);
 		ssize_t got = pread(pagemap, entries, n * 8, (off_t)(at / page * 8));
-		/* Reservations of terabytes take their time though nothing is
-		 * present there. */
 		if (got < 8 || now_ms() >= m->deadline)
 			return false;
-		for (size_t i = 0; i < (size_t)got / 8; i++, at += page) {
-			if (!(entries[i] >> 62))
-				continue;
-			ssize_t size = pread(m->mem, words, page, (off_t)at);
-			if (size > 0)
-				check_words(m, words, (size_t)size / sizeof(uintptr_t));
-			if (*budget < page)
+		for (size_t i = 0; i < (size_t)got / 8; i++, at += page)
+			if ((entries[i] >> 62) && !check_pages(m, at, at + page, budget))
 				return false;
-			*budget -= page;
-		}
 	}
 	return true;
+}
+
+static bool check_mapping(struct meeting *m, int pagemap, const struct ftr__mapping *map,
+			  size_t *budget)
+{
+	int scanned = scan_mapping(m, pagemap, map, budget);
+
+	return scanned >= 0 ? scanned : read_mapping(m, pagemap, map, budget);
 }
 
 static bool check_memory(struct meeting *m)

@@ -231,12 +231,8 @@ FTR__BARE static bool frame_lives(const struct ftr__thread *self)
 	return readable(self->sp) && frame->cookie == ftr__thread_cookie(self, self->state);
 }
 
-FTR__BARE bool ftr__thread_jumped_over(struct ftr__thread *self, uintptr_t sp)
+FTR__BARE static bool jumped_over(const struct ftr__thread *self, uintptr_t sp)
 {
-	/* Nested close below the outer frame: the common case, no system call. */
-	if (sp < self->sp && self->sp - sp < 64 * 1024 && ++self->nested % 64)
-		return false;
-
 	stack_t alt;
 	if (ftr__syscall(SYS_sigaltstack, 0, (long)&alt, 0, 0, 0, 0) < 0)
 		return sp >= self->sp;
@@ -252,13 +248,21 @@ FTR__BARE bool ftr__thread_jumped_over(struct ftr__thread *self, uintptr_t sp)
 	return !frame_lives(self);
 }
 
+FTR__BARE bool ftr__thread_jumped_over(struct ftr__thread *self, uintptr_t sp)
+{
+	/* Nested close below the outer frame: the common case, no system call. */
+	if (sp < self->sp && self->sp - sp < 64 * 1024 && ++self->nested % 64)
+		return false;
+	return jumped_over(self, sp);
+}
+
 bool ftr__thread_inside(void)
 {
 	struct ftr__thread *self = ftr__self;
 
 	if (!self || !(self->state & 1))
 		return false;
-	if (!ftr__thread_jumped_over(self, (uintptr_t)__builtin_frame_address(0)))
+	if (!jumped_over(self, (uintptr_t)__builtin_frame_address(0)))
 		return true;
 	/* Its handler is gone: so that nobody waits for it. */
 	FTR__WRITE_ONCE(self->state, self->state + 1);

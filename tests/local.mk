@@ -73,7 +73,8 @@ load_tests = \
 	tests/live/test_badstart \
 	tests/live/test_badinput \
 	tests/live/test_badtext \
-	tests/forms/test_hostile
+	tests/forms/test_hostile \
+	tests/forms/test_mutations
 check_PROGRAMS += $(load_tests)
 TESTS += $(load_tests)
 load_live_sources = tests/live/live.c tests/live/live.h
@@ -101,11 +102,15 @@ tests_live_test_badtext_SOURCES = tests/live/test_badtext.c $(misuse_sources)
 tests_live_test_badtext_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_badtext_LDADD = libftr_core.la $(CHECK_LIBS)
 
-tests_forms_test_hostile_SOURCES = \
-	tests/forms/test_hostile.c tests/forms/elfedit.h \
+face_sources = \
+	tests/forms/face.c tests/forms/face.h tests/forms/elfedit.h \
 	$(load_live_sources) \
 	tests/live/load.c tests/live/load.h \
 	tests/live/plugin.h
+tests_forms_test_hostile_SOURCES = tests/forms/test_hostile.c $(face_sources)
 tests_forms_test_hostile_CPPFLAGS = $(plugin_cppflags)
 tests_forms_test_hostile_LDADD = libftr.la $(CHECK_LIBS) -ldl
+tests_forms_test_mutations_SOURCES = tests/forms/test_mutations.c $(face_sources)
+tests_forms_test_mutations_CPPFLAGS = $(plugin_cppflags)
+tests_forms_test_mutations_LDADD = libftr.la $(CHECK_LIBS) -ldl
 endif

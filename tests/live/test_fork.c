@@ -204,6 +204,89 @@ START_TEST(test_child_of_threads)
 }
 END_TEST
 
+/* A handler that is not left before it is told to. */
+struct gate {
+	sem_t inside, leave;
+	pid_t waits; /* the thread that is held */
+};
+
+static int hold_one_thread(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			   struct ftr_regs *regs)
+{
+	struct gate *gate = ftr_group_data(group);
+
+	if (live_tid() == gate->waits) {
+		sem_post(&gate->inside);
+		sem_wait(&gate->leave);
+	}
+	return 0;
+}
+
+static void *be_held(void *arg)
+{
+	struct gate *gate = arg;
+
+	gate->waits = live_tid();
+	traced(1);
+	return NULL;
+}
+
+/* The thread that is inside a handler is none of the child's. */
+static int play_detach(struct scene *scene)
+{
+	CHILD_CHECK(!ftr_group_detach(scene->group));
+	CHILD_CHECK(!ftr_group_free(scene->group));
+	return 0;
+}
+
+START_TEST(test_fork_while_a_thread_is_in_a_handler)
+{
+	struct gate gate = { .waits = 0 };
+	struct scene scene = { live_group("gate", hold_one_thread, &gate, 0), NULL, 0 };
+	pthread_t thread;
+
+	sem_init(&gate.inside, 0, 0);
+	sem_init(&gate.leave, 0, 0);
+	ck_assert_int_eq(ftr_group_filter(scene.group, "traced", 0), 1);
+	ck_ok(ftr_group_attach(scene.group));
+	ck_assert_int_eq(pthread_create(&thread, NULL, be_held, &gate), 0);
+	sem_wait(&gate.inside);
+	in_child(play_detach, &scene);
+	sem_post(&gate.leave);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_ok(ftr_group_detach(scene.group));
+	ck_ok(ftr_group_free(scene.group));
+}
+END_TEST
+
+static void attach_and_detach(struct live_worker *worker)
+{
+	int error = ftr_group_attach(worker->arg);
+
+	if (!error)
+		error = ftr_group_detach(worker->arg);
+	/* A pad of several nops may have to wait for the main thread. */
+	worker->bad += error && error != -EAGAIN;
+}
+
+/* The library's locks are held by a thread that the child does not have. */
+START_TEST(test_fork_while_another_thread_attaches)
+{
+	uint64_t calls = 0, others = 0;
+	struct scene scene = { counting(&calls, "traced"), &calls, 0 };
+	struct ftr_group *group = counting(&others, "other");
+	struct live_worker worker;
+
+	ck_ok(ftr_group_attach(scene.group));
+	live_worker_start(&worker, attach_and_detach, group);
+	for (int i = 0; i < 100; i++)
+		in_child(play_all, &scene);
+	live_worker_stop(&worker);
+	ck_assert_uint_eq(worker.bad, 0);
+	ck_ok(ftr_group_detach(scene.group));
+}
+END_TEST
+
 /* How many mappings are shared with other processes. */
 static int shared_mappings(void)
 {
@@ -342,6 +425,8 @@ int main(void)
 	LIVE_CASE(suite, test_child_shuts_down, 20);
 	LIVE_CASE(suite, test_generations, 20);
 	LIVE_CASE(suite, test_child_of_threads, 30);
+	LIVE_CASE(suite, test_fork_while_a_thread_is_in_a_handler, 20);
+	LIVE_CASE(suite, test_fork_while_another_thread_attaches, 60);
 	LIVE_CASE(suite, test_no_mapping_is_shared, 20);
 	LIVE_CASE(suite, test_processes_from_a_handler, 20);
 	LIVE_CASE(suite, test_processes_from_a_traced_function, 20);

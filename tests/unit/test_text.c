@@ -3,6 +3,7 @@
  * Both text writers: what each pass writes, what stays as it is, and what the
  * mappings look like meanwhile (P10).
  */
+#include "lib/backend.h"
 #include "lib/maps.h"
 #include "lib/text.h"
 #include "tests/unit/unit.h"
@@ -19,7 +20,7 @@ static size_t page;
 static uintptr_t ips[PATCHES];
 static struct ftr__span spans[PATCHES];
 static const struct ftr__patches patches = { ips, PATCHES, spans, PATCHES };
-/* Literal spans alone: nothing is encoded. */
+/* For literal spans: nothing is encoded. */
 static const struct ftr__text_ops ops = { .breakpoint = 0xcc };
 
 /* Early, astride a page, in the next page, near the end, and five or eight bytes. */
@@ -175,16 +176,114 @@ START_TEST(test_populate_changes_no_byte)
 }
 END_TEST
 
+/* --- spans of calls ---------------------------------------------------------- */
+
+enum { CALLS = 500 };
+
+static uintptr_t call_ips[CALLS];
+
+/** `length` bytes each, a nop there; all over the pages, some astride two. */
+static void place_nops(unsigned length)
+{
+	uint8_t bytes[FTR__PATCH_MAX];
+	size_t i;
+
+	ck_assert_int_eq(mprotect(text, PAGES * page, PROT_READ | PROT_WRITE), 0);
+	memset(text, 0x11, PAGES * page);
+	for (i = 0; i < CALLS; i++) {
+		call_ips[i] = (uintptr_t)text + i * 1638 + 3;
+		ftr__backend->text.encode(bytes, length, call_ips[i], 0);
+		memcpy((void *)call_ips[i], bytes, length);
+	}
+	ck_assert_int_eq(mprotect(text, PAGES * page, PROT_READ | PROT_EXEC), 0);
+}
+
+/** All hold the instruction for `target` with this head, and nothing else changed. */
+static void expect_calls(const char *pass, unsigned length, uintptr_t target, int head)
+{
+	uint8_t *whole = malloc(PAGES * page), bytes[FTR__PATCH_MAX];
+	size_t i;
+
+	memset(whole, 0x11, PAGES * page);
+	for (i = 0; i < CALLS; i++) {
+		ftr__backend->text.encode(bytes, length, call_ips[i], target);
+		if (head >= 0)
+			bytes[0] = (uint8_t)head;
+		memcpy(whole + (call_ips[i] - (uintptr_t)text), bytes, length);
+	}
+	ck_assert_msg(!memcmp(whole, text, PAGES * page), "length %u, after %s", length, pass);
+	free(whole);
+}
+
+/* _i: strict. */
+START_TEST(test_one_span_of_many_calls)
+{
+	const struct ftr__text_ops *const native = &ftr__backend->text;
+	unsigned length;
+
+	set_up(_i);
+	for (length = 5; length <= 6; length++) {
+		const uintptr_t target = (uintptr_t)text + PAGES * page + 0x1230;
+		struct ftr__span span = { .n = CALLS, .after.target = target,
+					  .size = (uint8_t)length, .length = (uint8_t)length };
+		const struct ftr__patches calls = { call_ips, CALLS, &span, 1 };
+		struct ftr__text_window window;
+
+		place_nops(length);
+		ck_assert_uint_eq(native->check(call_ips, CALLS, length, 0), CALLS);
+		ck_assert_uint_eq(native->check(call_ips, CALLS, length, target), 0);
+		ck_assert_int_eq(ftr__text_open(&window, &calls, native), 0);
+		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), 0);
+		expect_calls("breakpoints", length, 0, native->breakpoint);
+		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_TAILS), 0);
+		expect_calls("tails", length, target, native->breakpoint);
+		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_HEADS), 0);
+		expect_calls("heads", length, target, -1);
+		ck_assert_uint_eq(native->check(call_ips, CALLS, length, target), CALLS);
+		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), 0);
+		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_OLD_TAILS), 0);
+		expect_calls("old tails", length, 0, native->breakpoint);
+		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_OLD_HEADS), 0);
+		expect_calls("old heads", length, 0, -1);
+		ftr__text_close(&window);
+	}
+}
+END_TEST
+
+/** The check names the first place that is not as it should be. */
+START_TEST(test_check_finds_each_byte)
+{
+	unsigned length, byte;
+
+	set_up(false);
+	for (length = 5; length <= 6; length++) {
+		place_nops(length);
+		ck_assert_int_eq(mprotect(text, PAGES * page, PROT_READ | PROT_WRITE), 0);
+		for (byte = 0; byte < length; byte++) {
+			uint8_t *at = (uint8_t *)call_ips[7 * byte + 1] + byte;
+
+			*at ^= 0x10;
+			ck_assert_uint_eq(ftr__backend->text.check(call_ips, CALLS, length, 0),
+					  7 * byte + 1);
+			*at ^= 0x10;
+		}
+		ck_assert_uint_eq(ftr__backend->text.check(call_ips, CALLS, length, 0), CALLS);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("text");
 	TCase *passes = tcase_create("passes");
 
 	tcase_add_loop_test(passes, test_each_pass, 0, 2);
+	tcase_add_loop_test(passes, test_one_span_of_many_calls, 0, 2);
 	suite_add_tcase(suite, passes);
 	UNIT_CASE(suite, test_fallback);
 	UNIT_CASE(suite, test_failed_write_is_reported);
 	UNIT_CASE(suite, test_gap_between_segments_is_left_alone);
 	UNIT_CASE(suite, test_populate_changes_no_byte);
+	UNIT_CASE(suite, test_check_finds_each_byte);
 	return unit_main(suite);
 }
