@@ -74,10 +74,15 @@ FTR_API int ftr_init(const struct ftr_options *options)
 
 /* --- shutdown ------------------------------------------------------------------- */
 
-static int shutdown_locked(void *arg)
+/* A shutdown of which the wait was not over yet; under the lock. */
+static struct {
+	bool owed;
+	uint64_t ticket, leavings;
+} shutdown_wait;
+
+static int detach_all(void)
 {
 	struct ftr_group *attached[256];
-	uint64_t *ticket = arg;
 	int result = 0;
 
 	/* In batches of so many: all groups go, the order does not matter. */
@@ -89,11 +94,20 @@ static int shutdown_locked(void *arg)
 		if (n)
 			result = ftr__group_update(NULL, 0, attached, n);
 	}
+	return result;
+}
+
+static int shutdown_locked(void *arg)
+{
+	int result = detach_all();
+
 	if (!result)
 		result = ftr__update_restore();
 	if (result)
 		return result;
-	*ticket = ftr__set_age();
+	shutdown_wait.owed = true;
+	shutdown_wait.ticket = ftr__set_age();
+	shutdown_wait.leavings = ftr__group_leavings();
 	/* A thread may have met a breakpoint and not come to the handler yet:
 	 * only with one thread is there none. */
 	if (ftr__rendezvous_alone())
@@ -106,34 +120,34 @@ static int wait_for_handlers(void)
 {
 	pid_t late = 0;
 
-	if (ftr__thread_inside())
-		return ftr__fail(EDEADLK, "called from inside a handler: can't wait for it to end");
 	if (!ftr__grace_wait(ftr__core_detach_timeout(), &late))
 		return 0;
 	return ftr__fail(ETIMEDOUT, "thread %d stayed inside a handler for more than %u ms",
 			 (int)late, ftr__core_detach_timeout());
 }
 
+static int shutdown_done(void *arg)
+{
+	ftr__set_reap(shutdown_wait.ticket);
+	for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
+		ftr__group_left(g, shutdown_wait.leavings);
+	shutdown_wait.owed = false;
+	return 0;
+}
+
 FTR_API int ftr_shutdown(void)
 {
-	uint64_t ticket = 0;
+	int result = 0;
 
-	if (!ftr__core_started())
-		return 0;
 	if (ftr__thread_inside())
 		return ftr__fail(EDEADLK, "ftr_shutdown() was called from inside a handler");
-	int result = ftr__core_run(shutdown_locked, &ticket);
-	if (result)
-		return result;
-	result = wait_for_handlers();
-	if (result)
-		return result;
-	/* Not through ftr__core_run(): that would start again. */
-	ftr__set_reap(ticket);
-	for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
-		if (g->state == FTR__GROUP_LEAVING)
-			g->state = FTR__GROUP_DETACHED;
-	return 0;
+	if (ftr__core_started())
+		result = ftr__core_run(shutdown_locked, NULL);
+	else if (!FTR__READ_ONCE(shutdown_wait.owed))
+		return 0;
+	if (!result)
+		result = wait_for_handlers();
+	return result ? result : ftr__core_run_stopped(shutdown_done, NULL);
 }
 
 /* --- statistics ------------------------------------------------------------------ */

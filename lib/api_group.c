@@ -377,7 +377,8 @@ FTR_API int ftr_group_limit_threads(struct ftr_group *group, const pid_t *tids, 
 	args.threads = threads;
 	args.old = threads;
 	result = ftr__core_run(limit_locked, &args);
-	*old = (struct old_threads){ .item = { .done = free_threads, .arg = old },
+	*old = (struct old_threads){ .item = { .done = free_threads, .arg = old,
+						  .from_poll = true },
 				     .threads = args.old };
 	if (old->threads)
 		ftr__grace_async(&old->item);
@@ -398,6 +399,7 @@ struct update_args {
 	bool async;
 	bool begun;      /* the batch was tried: a wait is due */
 	uint64_t ticket; /* of the sets let go */
+	uint64_t leavings; /* up to this update */
 };
 
 /* Nothing now, and nothing asked for that may still come. */
@@ -479,6 +481,7 @@ static int update_locked(void *arg)
 	args->begun = true;
 	result = ftr__group_update(args->attach, args->n_attach, detach, n);
 	free(detach);
+	args->leavings = ftr__group_leavings();
 	if (!args->async)
 		args->ticket = ftr__set_age();
 	else if (!result)
@@ -493,13 +496,11 @@ static int left_locked(void *arg)
 
 	ftr__set_reap(args->ticket);
 	for (size_t i = 0; i < args->n_attach; i++)
-		if (ftr__group_known(args->attach[i]) &&
-		    args->attach[i]->state == FTR__GROUP_LEAVING)
-			args->attach[i]->state = FTR__GROUP_DETACHED;
+		if (ftr__group_known(args->attach[i]))
+			ftr__group_left(args->attach[i], args->leavings);
 	for (size_t i = 0; i < args->n_detach; i++)
-		if (ftr__group_known(args->detach[i]) &&
-		    args->detach[i]->state == FTR__GROUP_LEAVING)
-			args->detach[i]->state = FTR__GROUP_DETACHED;
+		if (ftr__group_known(args->detach[i]))
+			ftr__group_left(args->detach[i], args->leavings);
 	return 0;
 }
 

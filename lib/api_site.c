@@ -6,7 +6,7 @@
 #include "lib/error.h"
 #include "lib/group.h"
 #include "lib/module.h"
-#include "lib/trap.h"
+#include "lib/thread.h"
 
 static int count_locked(void *arg)
 {
@@ -60,9 +60,9 @@ FTR_API const struct ftr_site *ftr_site_find(uintptr_t addr)
 
 	if (!ftr__core_started())
 		ftr__core_run(NULL, NULL);
-	unsigned token = ftr__trap_read_lock();
+	uintptr_t before = ftr__thread_look();
 	const struct ftr_site *site = ftr__site_find(addr, &module);
-	ftr__trap_read_unlock(token);
+	ftr__thread_looked(before);
 	return site;
 }
 
@@ -80,10 +80,10 @@ FTR_API const char *ftr_site_name(const struct ftr_site *site)
 {
 	if (!site)
 		return "";
-	unsigned token = ftr__trap_read_lock();
+	uintptr_t before = ftr__thread_look();
 	const struct ftr__module *m = ftr__module_of(site);
 	const char *name = m ? ftr__site_name(m, site) : "";
-	ftr__trap_read_unlock(token);
+	ftr__thread_looked(before);
 	return name;
 }
 
@@ -91,10 +91,10 @@ FTR_API const char *ftr_site_module(const struct ftr_site *site)
 {
 	if (!site)
 		return "";
-	unsigned token = ftr__trap_read_lock();
+	uintptr_t before = ftr__thread_look();
 	const struct ftr__module *m = ftr__module_of(site);
 	const char *name = m ? m->name : "";
-	ftr__trap_read_unlock(token);
+	ftr__thread_looked(before);
 	return name;
 }
 

@@ -58,9 +58,10 @@ void ftr__core_stop(void)
 
 /* --- fork -------------------------------------------------------------------- */
 
-/* No batch is under way in the moment of a fork. */
+/* None of our threads holds the loader's lock, and no batch is under way. */
 static void before_fork(void)
 {
+	ftr__loader_before_fork();
 	pthread_mutex_lock(&lock);
 	ftr__module_records_lock();
 }
@@ -69,6 +70,7 @@ static void after_fork_in_parent(void)
 {
 	ftr__module_records_unlock();
 	pthread_mutex_unlock(&lock);
+	ftr__loader_after_fork(false);
 }
 
 static void after_fork_in_child(void)
@@ -76,6 +78,7 @@ static void after_fork_in_child(void)
 	ftr__thread_forked();
 	ftr__trap_forked();
 	ftr__grace_forked();
+	ftr__loader_after_fork(true);
 	ftr__module_records_unlock();
 	/* The mutex belongs to a thread id of the parent's. */
 	lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -140,6 +143,7 @@ static int start(const struct ftr_options *options)
 	result = ftr__text_probe();
 	if (result)
 		return result;
+	ftr__thread_init();
 	ftr__trap_is_site = ftr__site_is_touched;
 	result = ftr__trap_install();
 	if (result)
@@ -296,8 +300,9 @@ static int refresh_replace(struct refresh *r)
 		if (!kept(r, before->list[i]))
 			gone[n++] = before->list[i];
 	forget_gone(r, before);
-	int result = ftr__modules_replace(r->list, r->n);
-	for (size_t i = 0; i < n && !result; i++)
+	bool idle = false;
+	int result = ftr__modules_replace(r->list, r->n, &idle);
+	for (size_t i = 0; i < n && !result && idle; i++)
 		ftr__module_free(gone[i]);
 	free(gone);
 	return result;
@@ -324,6 +329,7 @@ static int refresh_adopt(struct refresh *r)
 		result = refresh_replace(r); /* sorts the list */
 	if (!result)
 		memset(r->fresh, 0, r->loaded.n * sizeof *r->fresh); /* the list's now */
+	core.behind |= !result;
 	for (size_t i = first; i < r->n && !result; i++)
 		result = ftr__update_adopt(adopted[i]);
 	free(adopted);
@@ -471,6 +477,14 @@ int ftr__core_run_strictly(int (*fn)(void *arg), void *arg)
 	struct run run = { .fn = fn, .arg = arg, .options = &defaults, .strictly = true };
 
 	return run_guarded(&run);
+}
+
+int ftr__core_run_stopped(int (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&lock);
+	int result = fn(arg);
+	pthread_mutex_unlock(&lock);
+	return result;
 }
 
 int ftr__core_start(const struct ftr_options *options)

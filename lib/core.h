@@ -22,6 +22,9 @@ int ftr__core_run(int (*fn)(void *arg), void *arg);
 /* The same, and an attached group that could not follow new modules is an error. */
 int ftr__core_run_strictly(int (*fn)(void *arg), void *arg);
 
+/* Run fn(arg) under our lock alone, started or not. */
+int ftr__core_run_stopped(int (*fn)(void *arg), void *arg);
+
 /* Start with options, once checked; -EALREADY. */
 int ftr__core_start(const struct ftr_options *options);
 bool ftr__core_started(void);

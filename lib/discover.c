@@ -47,7 +47,7 @@ static const ElfW(Phdr) *segment_of(const struct ftr__module *m, uintptr_t addr,
 	for (size_t i = 0; i < m->phnum; i++) {
 		const ElfW(Phdr) *p = &m->phdr[i];
 		uintptr_t start = m->base + p->p_vaddr;
-		if (p->p_type == PT_LOAD && addr >= start && size <= p->p_memsz &&
+		if (p->p_type == PT_LOAD && (p->p_flags & PF_R) && addr >= start && size <= p->p_memsz &&
 		    addr - start <= p->p_memsz - size)
 			return p;
 	}
@@ -132,8 +132,8 @@ static bool add_name(struct finder *f, const char *name, uint32_t size, uint32_t
 
 	if (f->names_used + need > f->names_room) {
 		size_t room = 2 * f->names_room + need + 4096;
-		char *grown = realloc(f->module->names, room);
-		if (!grown || room > UINT32_MAX)
+		char *grown = room > UINT32_MAX ? NULL : realloc(f->module->names, room);
+		if (!grown)
 			return false;
 		f->module->names = grown;
 		f->names_room = room;
@@ -220,7 +220,7 @@ static void sort_sites(struct ftr__module *m)
 	bool sorted = true;
 
 	for (size_t i = 1; i < m->n_sites; i++)
-		sorted = sorted && m->sites[i - 1].ip < m->sites[i].ip;
+		sorted = sorted && m->sites[i - 1].ip + m->sites[i - 1].pad <= m->sites[i].ip;
 	if (sorted)
 		return;
 	qsort(m->sites, m->n_sites, sizeof *m->sites, by_ip);

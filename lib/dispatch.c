@@ -122,6 +122,17 @@ FTR__BARE static inline void go_inside(struct ftr__thread *self, struct ftr_regs
 	} while (FTR__UNLIKELY(FTR__READ_ONCE(self->sp) != (uintptr_t)regs));
 }
 
+/*
+ * Somebody waits to hear that this thread left.  What is then called may use
+ * vector registers: where none were saved it is left to another thread, or to
+ * the next call of the library.
+ */
+FTR__BARE __attribute__((noinline)) static void notice(struct ftr_regs *regs)
+{
+	if (ftr__backend->regs_vector(regs, 0, NULL))
+		ftr__grace_notice();
+}
+
 FTR__BARE uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_t return_ip,
 				  uintptr_t parent_ip)
 {
@@ -161,6 +172,6 @@ FTR__BARE uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_
 	FTR__WRITE_ONCE(self->state, state + 2);
 	FTR__BARRIER();
 	if (FTR__UNLIKELY(FTR__READ_ONCE(self->notify)))
-		ftr__grace_notice();
+		notice(regs);
 	return resume;
 }

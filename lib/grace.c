@@ -113,6 +113,7 @@ int ftr__grace_wait(unsigned timeout_ms, pid_t *late)
 
 static struct ftr__grace_item *incoming; /* pushed by anyone, taken by a round */
 static struct ftr__grace_item *waiting;  /* the round's own */
+static struct ftr__grace_item *ready;    /* due, and left for a poll */
 static unsigned rounds_asked;            /* 0: no round is running */
 
 /* Ask a thread that is inside to call ftr__grace_notice() when it leaves. */
@@ -132,12 +133,23 @@ static bool still_inside(struct ftr__thread *thread, void *arg)
 	       ftr__thread_alive(thread);
 }
 
-static void run(struct ftr__grace_item *list)
+static void push(struct ftr__grace_item **list, struct ftr__grace_item *item)
+{
+	item->next = FTR__READ_ONCE(*list);
+	while (!__atomic_compare_exchange_n(list, &item->next, item, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_RELAXED))
+		;
+}
+
+static void run(struct ftr__grace_item *list, bool from_poll)
 {
 	while (list) {
 		struct ftr__grace_item *item = list;
 		list = item->next;
-		item->done(item->arg); /* may free the item */
+		if (item->from_poll && !from_poll)
+			push(&ready, item);
+		else
+			item->done(item->arg); /* may free the item */
 	}
 }
 
@@ -168,7 +180,7 @@ static struct ftr__grace_item *round_once(void)
 }
 
 /* Who comes while a round runs makes its runner look once more. */
-void ftr__grace_poll(void)
+static void rounds(bool from_poll)
 {
 	unsigned seen = __atomic_add_fetch(&rounds_asked, 1, __ATOMIC_ACQ_REL);
 
@@ -178,30 +190,36 @@ void ftr__grace_poll(void)
 		struct ftr__grace_item *due;
 		seen = FTR__FETCH(rounds_asked);
 		while ((due = round_once()) != NULL)
-			run(due);
+			run(due, from_poll);
 	} while (!__atomic_compare_exchange_n(&rounds_asked, &seen, 0, false, __ATOMIC_ACQ_REL,
 					      __ATOMIC_ACQUIRE));
+}
+
+void ftr__grace_poll(void)
+{
+	rounds(true);
+	run(__atomic_exchange_n(&ready, NULL, __ATOMIC_ACQ_REL), true);
 }
 
 void ftr__grace_async(struct ftr__grace_item *item)
 {
 	ftr__grace_count++;
-	item->next = FTR__READ_ONCE(incoming);
-	while (!__atomic_compare_exchange_n(&incoming, &item->next, item, false,
-					    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		;
-	ftr__grace_poll();
+	push(&incoming, item);
+	if (ftr__self && (ftr__self->state & 1))
+		rounds(false); /* called from a handler */
+	else
+		ftr__grace_poll();
 }
 
 void ftr__grace_notice(void)
 {
 	FTR__WRITE_ONCE(ftr__self->notify, 0);
-	ftr__grace_poll();
+	rounds(false);
 }
 
 bool ftr__grace_pending(void)
 {
-	return FTR__FETCH(incoming) || FTR__FETCH(waiting);
+	return FTR__FETCH(incoming) || FTR__FETCH(waiting) || FTR__FETCH(ready);
 }
 
 void ftr__grace_forked(void)

@@ -40,6 +40,9 @@ struct ftr__grace_item {
 	struct ftr__grace_item *next;
 	void (*done)(void *arg);
 	void *arg;
+	/* Must not run where handlers do (it allocates, takes locks): it waits
+	 * for ftr__grace_poll(). */
+	bool from_poll;
 };
 void ftr__grace_async(struct ftr__grace_item *item);
 

@@ -252,6 +252,25 @@ static struct ftr__change *plan(struct ftr_group *const *attach, size_t n_attach
 	return changes;
 }
 
+static uint64_t leavings;
+
+static void leave(struct ftr_group *group)
+{
+	group->state = FTR__GROUP_LEAVING;
+	group->left_at = leavings;
+}
+
+uint64_t ftr__group_leavings(void)
+{
+	return leavings;
+}
+
+void ftr__group_left(struct ftr_group *group, uint64_t until)
+{
+	if (group->state == FTR__GROUP_LEAVING && group->left_at <= until)
+		group->state = FTR__GROUP_DETACHED;
+}
+
 int ftr__group_update(struct ftr_group *const *attach, size_t n_attach,
 		      struct ftr_group *const *detach, size_t n_detach)
 {
@@ -261,9 +280,14 @@ int ftr__group_update(struct ftr_group *const *attach, size_t n_attach,
 		return ftr__fail(ENOMEM, "no memory for an update");
 	int result = ftr__update(changes, n_attach + n_detach);
 	free(changes);
-	for (size_t i = 0; i < n_attach; i++)
-		attach[i]->state = result ? FTR__GROUP_LEAVING : FTR__GROUP_ATTACHED;
+	leavings++;
+	for (size_t i = 0; i < n_attach; i++) {
+		if (result)
+			leave(attach[i]);
+		else
+			attach[i]->state = FTR__GROUP_ATTACHED;
+	}
 	for (size_t i = 0; i < n_detach && !result; i++)
-		detach[i]->state = FTR__GROUP_LEAVING;
+		leave(detach[i]);
 	return result;
 }

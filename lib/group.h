@@ -36,6 +36,7 @@ struct ftr_group {
 	uint64_t missed;                /* written by handlers' threads, atomically */
 	const struct ftr__threads *threads; /* NULL: all */
 	enum ftr__group_state state;
+	uint64_t left_at; /* number of the update that made it LEAVING */
 	bool list_changed; /* since `epoch` was drawn: sets of old are no match */
 	struct ftr__filter filter;
 	struct ftr__sites sites;   /* what the filter holds */
@@ -68,6 +69,11 @@ int ftr__group_set_filter(struct ftr_group *group, struct ftr__filter *filter,
  * free after a grace period. */
 int ftr__group_set_threads(struct ftr_group *group, const struct ftr__threads *threads,
 			   const struct ftr__threads **old);
+
+/* Updates that made groups LEAVING, so far: who then waits for all handlers may
+ * take those for DETACHED that left by then. */
+uint64_t ftr__group_leavings(void);
+void ftr__group_left(struct ftr_group *group, uint64_t leavings);
 
 /*
  * Attach and detach as one batch.  Detached groups are LEAVING after; after an

@@ -40,4 +40,8 @@ void ftr__loader_free(struct ftr__loaded_list *list);
 /* Run fn(state, arg) under the loader's lock; what it returned. */
 int ftr__loader_locked(int (*fn)(const struct ftr__loader_state *state, void *arg), void *arg);
 
+/* Around a fork: none of our threads holds the loader's lock meanwhile. */
+void ftr__loader_before_fork(void);
+void ftr__loader_after_fork(bool child);
+
 #endif

@@ -2,9 +2,10 @@
 /*
  * The list of modules.  Floor 4.
  *
- * Guarded by the library's lock; the trap handler and ftr_site_find() read the
- * published list inside ftr__trap_read_lock(), so a list or module that was
- * taken out is freed after ftr__trap_quiesce().
+ * Guarded by the library's lock; the trap handler reads the published list
+ * inside ftr__trap_read_lock(), ftr_site_find() and its like between
+ * ftr__thread_look() and ftr__thread_looked().  A list or module that was taken
+ * out is freed once neither can have it; kept where that can't be told.
  */
 #include "lib/module.h"
 
@@ -14,6 +15,7 @@
 
 #include "lib/discover.h"
 #include "lib/error.h"
+#include "lib/thread.h"
 #include "lib/trap.h"
 
 static struct ftr__modules *published;
@@ -203,22 +205,22 @@ bool ftr__module_same(const struct ftr__module *m, const struct ftr__loaded *loa
 	    strcmp(m->path, loaded->path) ||
 	    memcmp(m->phdr, loaded->phdr, m->phnum * sizeof *m->phdr))
 		return false;
-	/* Unloaded and loaded again at the same place since? Then its code is as
-	 * in the file. One site that was written to is enough to tell; where none
-	 * was, sites that are as they were found are as good as new. */
-	bool as_found = true;
+	/* Unloaded and loaded again at the same place since? Then all its code is
+	 * as in the file, also where it was written to.  Code that somebody put
+	 * back in part is left to the verification of a batch. */
+	bool written = false, as_found = true;
 	for (size_t i = 0; i < m->n_sites; i++) {
 		const struct ftr_site *site = &m->sites[i];
 		uint8_t should[FTR__PATCH_MAX];
-		if ((site->flags & FTR__SITE_TOUCHED) && (site->flags & FTR__SITE_NORMAL)) {
-			ftr__backend->text.encode(should, site->length, site->ip,
-						  ftr__site_target(site->slot));
-			if (memcmp(should, site->found, site->length))
-				return memcmp((const void *)site->ip, site->found, site->length);
-		}
-		as_found = as_found && !memcmp((const void *)site->ip, site->found, site->length);
+		as_found = as_found && !memcmp((const void *)site->ip, site->found,
+						     site->length);
+		if (!(site->flags & FTR__SITE_TOUCHED) || !(site->flags & FTR__SITE_NORMAL))
+			continue;
+		ftr__backend->text.encode(should, site->length, site->ip,
+					  ftr__site_target(site->slot));
+		written |= memcmp(should, site->found, site->length) != 0;
 	}
-	return as_found;
+	return written != as_found;
 }
 
 /* Addresses in the file, moved to where the module is. */
@@ -272,8 +274,10 @@ static int by_address(const void *a, const void *b)
 	return x->low < y->low ? -1 : x->low > y->low;
 }
 
-int ftr__modules_replace(struct ftr__module *const *list, size_t n)
+int ftr__modules_replace(struct ftr__module *const *list, size_t n, bool *idle)
 {
+	enum { LOOK_UP_MS = 100 };
+
 	struct ftr__modules *modules = malloc(sizeof *modules + n * sizeof *list);
 	struct ftr__modules *before = published;
 
@@ -285,8 +289,26 @@ int ftr__modules_replace(struct ftr__module *const *list, size_t n)
 	qsort(modules->list, n, sizeof *list, by_address);
 	FTR__PUBLISH(published, modules);
 	ftr__trap_quiesce();
-	free(before);
+	*idle = ftr__thread_lookers(LOOK_UP_MS);
+	if (*idle)
+		free(before);
 	return 0;
+}
+
+uint32_t ftr__module_segment(const struct ftr__module *m, uintptr_t addr, uintptr_t *end)
+{
+	enum { SEGMENTS = 64 };
+
+	for (size_t i = 0; i < m->phnum; i++) {
+		const ElfW(Phdr) *p = &m->phdr[i];
+		uintptr_t start = m->base + p->p_vaddr;
+		if (p->p_type == PT_LOAD && addr - start < p->p_memsz) {
+			*end = start + p->p_memsz;
+			return m->number * SEGMENTS + (uint32_t)(i % SEGMENTS);
+		}
+	}
+	*end = m->high;
+	return m->number * SEGMENTS;
 }
 
 /* --- looking up: in the trap handler, too ---------------------------------------- */

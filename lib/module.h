@@ -25,7 +25,7 @@ struct ftr__module {
 	size_t phnum;
 	struct ftr__elf elf;         /* between reading and adopting */
 	bool read;                   /* its file was read */
-	uint32_t number;             /* never used twice: the segment of its patches */
+	uint32_t number;             /* never used twice */
 	struct ftr_site *sites;      /* sorted by address */
 	size_t n_sites;
 	char *names;
@@ -42,7 +42,7 @@ struct ftr__modules {
 };
 
 /* The current list; never NULL once there was a refresh.  Under the lock, or
- * inside ftr__trap_read_lock(). */
+ * inside ftr__trap_read_lock() or ftr__thread_look(). */
 const struct ftr__modules *ftr__modules(void);
 
 /* A module that was read but is not in the list yet; NULL: no memory. */
@@ -55,8 +55,12 @@ void ftr__module_free(struct ftr__module *module);
  */
 int ftr__module_adopt(struct ftr__module *module, bool scan);
 
-/* Replace the list; modules that are in neither are not freed. */
-int ftr__modules_replace(struct ftr__module *const *list, size_t n);
+/* The loaded segment at an address: a number of its own, and where it ends. */
+uint32_t ftr__module_segment(const struct ftr__module *module, uintptr_t addr, uintptr_t *end);
+
+/* Replace the list; modules that are in the old one alone are not freed.
+ * *idle: nobody reads them any more. */
+int ftr__modules_replace(struct ftr__module *const *list, size_t n, bool *idle);
 
 /* Whether this is the module that `loaded` speaks of, unchanged in memory. */
 bool ftr__module_same(const struct ftr__module *module, const struct ftr__loaded *loaded);

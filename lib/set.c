@@ -141,7 +141,10 @@ void ftr__set_unref(struct ftr__set *set)
 
 uint64_t ftr__set_age(void)
 {
-	if (aged || !let_go)
+	/* Somebody waits for these: who waits from now on, does so for them too. */
+	if (aged)
+		return tickets;
+	if (!let_go)
 		return 0;
 	aged = let_go;
 	let_go = NULL;

@@ -54,9 +54,9 @@ void ftr__set_ref(struct ftr__set *set);
 void ftr__set_unref(struct ftr__set *set);
 
 /*
- * Freeing them: ftr__set_age() closes the list of what was let go so far and
- * returns a ticket, 0 if an earlier list is not done with.  After a grace
- * period that began later, ftr__set_reap(ticket) frees it.
+ * Freeing them: ftr__set_age() closes the list of what was let go so far, if
+ * no earlier one is waited for, and returns that list's ticket; 0: there is
+ * none.  After a grace period that began later, ftr__set_reap(ticket) frees it.
  */
 uint64_t ftr__set_age(void);
 void ftr__set_reap(uint64_t ticket);

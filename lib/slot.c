@@ -241,7 +241,7 @@ static void reclaim(void)
 		return;
 	size_t n = late_ranges(ranges);
 	qsort(ranges, n, sizeof *ranges, by_start);
-	bool clear = ftr__rendezvous_alone() || ftr__rendezvous(ranges, n, RECLAIM_MS) == 0;
+	bool clear = ftr__rendezvous(ranges, n, RECLAIM_MS) == 0;
 	free(ranges);
 	reclaim_at = clear ? RECLAIM_MIN : 2 * n_waiting;
 	if (!clear)

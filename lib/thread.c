@@ -22,6 +22,9 @@ __thread struct ftr__thread *ftr__self;
 
 enum { CHUNK_SIZE = 64 * 1024 };
 
+/* -ESRCH, of tgkill(2). */
+enum { NO_SUCH_THREAD = -3 };
+
 struct chunk {
 	struct chunk *next;
 	struct ftr__thread nodes[];
@@ -80,8 +83,7 @@ FTR__BARE static size_t reclaim(void)
 	for (struct chunk *c = FTR__FETCH(chunks); c; c = c->next) {
 		for (size_t i = 0; i < NODES_PER_CHUNK; i++) {
 			pid_t tid = FTR__READ_ONCE(c->nodes[i].tid);
-			/* ESRCH is 3: no such thread in this process. */
-			if (tid <= 0 || ftr__sys_tgkill(pid, tid, 0) != -3)
+			if (tid <= 0 || ftr__sys_tgkill(pid, tid, 0) != NO_SUCH_THREAD)
 				continue;
 			freed += __atomic_compare_exchange_n(&c->nodes[i].tid, &tid, 0, false,
 							     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
@@ -109,20 +111,34 @@ FTR__BARE static struct ftr__thread *node_get(pid_t tid)
 	return grown ? chunk_claim(grown, 0, tid) : claim(0, tid);
 }
 
-FTR__BARE static void node_reset(struct ftr__thread *node)
+FTR__BARE static uint64_t boot_time(void)
 {
 	struct timespec now = { 0, 0 };
 
 	ftr__syscall(SYS_clock_gettime, CLOCK_BOOTTIME, (long)&now, 0, 0, 0, 0);
-	node->born = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+FTR__BARE static void node_reset(struct ftr__thread *node)
+{
+	node->born = boot_time();
 	node->sp = 0;
 	node->nested = 0;
+	node->looking = 0;
+	node->walks = 0;
 	node->notify = 0;
 	node->api_depth = 0;
 	node->looked = 0;
 	node->error[0] = 0;
 	/* Keep counting: a waiting side may hold the former owner's value. */
 	FTR__WRITE_ONCE(node->state, (node->state + 2) & ~(uintptr_t)1);
+}
+
+static pid_t process;
+
+void ftr__thread_init(void)
+{
+	process = ftr__sys_getpid();
 }
 
 FTR__BARE struct ftr__thread *ftr__thread_register(void)
@@ -136,7 +152,7 @@ FTR__BARE struct ftr__thread *ftr__thread_register(void)
 		all &= ~((uint64_t)1 << (synchronous[i] - 1));
 	ftr__sys_sigprocmask(SIG_BLOCK, &all, &old);
 	struct ftr__thread *node = ftr__self;
-	if (!node) {
+	if (!node && (!process || process == ftr__sys_getpid())) {
 		node = node_get(ftr__sys_gettid());
 		if (node) {
 			node_reset(node);
@@ -201,10 +217,14 @@ static uint64_t start_time(pid_t tid)
 
 bool ftr__thread_alive(const struct ftr__thread *thread)
 {
-	uint64_t ticks = start_time(FTR__READ_ONCE(thread->tid));
+	pid_t tid = FTR__READ_ONCE(thread->tid);
 
-	if (!ticks)
+	if (ftr__sys_tgkill(ftr__sys_getpid(), tid, 0) == NO_SUCH_THREAD)
 		return false;
+	/* Somebody has that id.  Where /proc does not tell who, the owner. */
+	uint64_t ticks = start_time(tid);
+	if (!ticks)
+		return true;
 	/* A later thread of the same id started after this node was taken;
 	 * two ticks are for the clock's grain. */
 	long hz = sysconf(_SC_CLK_TCK);
@@ -275,6 +295,46 @@ void ftr__thread_forked(void)
 		for (size_t i = 0; i < NODES_PER_CHUNK; i++)
 			if (&c->nodes[i] != ftr__self)
 				FTR__WRITE_ONCE(c->nodes[i].tid, 0);
+	ftr__thread_init();
+	if (!ftr__self)
+		return;
+	ftr__self->tid = ftr__sys_gettid();
+	ftr__self->born = boot_time();
+}
+
+FTR__BARE uintptr_t ftr__thread_look(void)
+{
+	struct ftr__thread *self = ftr__thread_self();
+	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+
+	if (!self)
+		return 0;
+	uintptr_t before = self->looking;
+	__atomic_store_n(&self->looking, frame, __ATOMIC_SEQ_CST);
+	/* A look-up from below the frame of another is inside it; from the same
+	 * place or above it, the other was jumped out of. */
+	return before > frame ? before : 0;
+}
+
+FTR__BARE void ftr__thread_looked(uintptr_t before)
+{
 	if (ftr__self)
-		ftr__self->tid = ftr__sys_gettid();
+		__atomic_store_n(&ftr__self->looking, before, __ATOMIC_RELEASE);
+}
+
+static bool looks(struct ftr__thread *thread, void *arg)
+{
+	return FTR__FETCH(thread->looking) && thread != ftr__self;
+}
+
+bool ftr__thread_lookers(unsigned timeout_ms)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned waited = 0; ftr__thread_for_each(looks, NULL); waited++) {
+		struct timespec pause = { 0, 1000000 };
+		if (waited >= timeout_ms)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
 }

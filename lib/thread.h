@@ -30,6 +30,11 @@ struct ftr__thread {
 	pid_t tid;
 	/* How deep its thread is in the library's own calls (lib/core.h). */
 	uint32_t api_depth;
+	/* How deep it is in walks over the loader's list (lib/loader.c). */
+	uint32_t walks;
+	/* How deep its thread is in calls under the loader's lock (lib/core.c). */
+	/* Frame of a look-up of sites that is under way; 0: none. */
+	uintptr_t looking;
 	/* The rendezvous for which its thread looked at its own stack. */
 	uint32_t looked;
 	/* CLOCK_BOOTTIME at registration, ns: tells a thread from a later one
@@ -77,6 +82,18 @@ bool ftr__thread_jumped_over(struct ftr__thread *self, uintptr_t sp);
 
 /* Whether the calling thread is inside a handler that was not jumped over. */
 bool ftr__thread_inside(void);
+
+/* Around a look-up of sites: what it reads is kept until ftr__thread_lookers()
+ * says that nobody looks.  A handler may be left in between by siglongjmp(3):
+ * the next look-up of the thread notices. */
+uintptr_t ftr__thread_look(void);
+void ftr__thread_looked(uintptr_t before);
+/* Wait until no thread looks at what was withdrawn before; false: one may. */
+bool ftr__thread_lookers(unsigned timeout_ms);
+
+/* Remember the process: threads are registered in it alone, not in a child of
+ * vfork(2) that runs in its memory. */
+void ftr__thread_init(void);
 
 /* In the child of a fork: only the calling thread lives. */
 void ftr__thread_forked(void);

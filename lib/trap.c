@@ -349,7 +349,7 @@ static int remember(const struct sigaction *current)
 		return ftr__fail(ENOMEM, "no memory to remember the SIGTRAP handler");
 	before->action = *current;
 	before->used = 0;
-	before->older = installed ? predecessor : NULL;
+	before->older = predecessor;
 	FTR__PUBLISH(predecessor, before);
 	return 0;
 }

@@ -41,6 +41,7 @@ struct run {
 	size_t first, n;
 	const struct ftr__module *module;
 	uint32_t before, after; /* slots; `after` is a state until it is resolved */
+	uint32_t segment;
 	uint8_t length;
 	uint8_t all_flags;      /* flags that all of them have */
 };
@@ -104,12 +105,14 @@ static struct ftr__span *patches_next(struct ftr__patches *patches)
 	return &patches->spans[patches->n_spans];
 }
 
-static void patches_add(struct ftr__patches *patches, uintptr_t ip, uint32_t segment)
+static void patches_add(struct ftr__patches *patches, uintptr_t ip,
+			const struct ftr__module *module)
 {
 	struct ftr__span *span = patches_next(patches);
+	uintptr_t end;
 
 	span->first = patches->n;
-	span->segment = segment;
+	span->segment = ftr__module_segment(module, ip, &end);
 	patches->ips[patches->n++] = ip;
 	patches->n_spans++;
 }
@@ -119,6 +122,9 @@ static int batch(const struct ftr__patches *patches, unsigned flags)
 {
 	static struct ftr__patches under_way;
 
+	struct ftr__patches refused = *patches;
+	if (ftr__batch_stuck)
+		return ftr__batch_run(&refused, flags);
 	under_way = *patches;
 	int result = ftr__batch_run(&under_way, flags);
 	if (ftr__batch_stuck)
@@ -379,7 +385,8 @@ static void run_measure(const struct update *u, size_t i, struct run *run)
 	bool single = u->single != NULL;
 	uint32_t before = site->slot, state = site->pending;
 	uint8_t length = site->length, flags = site->flags;
-	uintptr_t high = module->high;
+	uintptr_t high;
+	uint32_t segment = ftr__module_segment(module, site->ip, &high);
 	size_t first = i;
 
 	while (++i < u->n_touched) {
@@ -390,7 +397,8 @@ static void run_measure(const struct update *u, size_t i, struct run *run)
 		flags &= site->flags;
 	}
 	*run = (struct run){ .first = first, .n = i - first, .module = module, .before = before,
-			     .after = state, .length = length, .all_flags = flags };
+			     .after = state, .segment = segment, .length = length,
+			     .all_flags = flags };
 }
 
 /* Where a single change leads a run to. */
@@ -464,7 +472,7 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several)
 		    (instructions > 1) != several)
 			continue;
 		sites[i]->flags |= FTR__SITE_TOUCHED;
-		patches_add(&patches, sites[i]->ip, module->number);
+		patches_add(&patches, sites[i]->ip, module);
 	}
 	/* With one thread too: it may have been interrupted by a signal there. */
 	int result = batch(&patches, several ? FTR__BATCH_PADS : 0);
@@ -510,7 +518,7 @@ static void add_run(struct update *u, const struct run *run, struct ftr__patches
 			sites[i]->flags |= FTR__SITE_TOUCHED;
 	}
 	patches->spans[patches->n_spans++] = (struct ftr__span){
-		.first = patches->n, .n = run->n, .segment = run->module->number,
+		.first = patches->n, .n = run->n, .segment = run->segment,
 		.before.target = ftr__site_target(run->before),
 		.after.target = ftr__site_target(run->after),
 		.size = run->length, .length = run->length };
@@ -617,7 +625,7 @@ int ftr__update_restore(void)
 		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
 			if (ftr__site_restore(&modules->list[i]->sites[j], patches_next(&patches)))
 				patches_add(&patches, modules->list[i]->sites[j].ip,
-					    modules->list[i]->number);
+					    modules->list[i]);
 	int result = batch(&patches, 0);
 	for (size_t i = 0; i < patches.n && !result; i++) {
 		struct ftr__module *module;
@@ -632,14 +640,14 @@ int ftr__update_populate(void)
 	struct ftr__patches patches;
 	struct ftr__text_window window;
 
-	if (!patches_get(&patches, count_sites(modules), modules->n))
+	if (!patches_get(&patches, count_sites(modules), count_sites(modules)))
 		return no_memory();
 	for (size_t i = 0; i < modules->n; i++) {
 		const struct ftr__module *m = modules->list[i];
-		patches.spans[patches.n_spans++] = (struct ftr__span){
-			.first = patches.n, .n = m->n_sites, .segment = m->number, .size = 1 };
-		for (size_t j = 0; j < m->n_sites; j++)
-			patches.ips[patches.n++] = m->sites[j].ip;
+		for (size_t j = 0; j < m->n_sites; j++) {
+			*patches_next(&patches) = (struct ftr__span){ .n = 1, .size = 1 };
+			patches_add(&patches, m->sites[j].ip, m);
+		}
 	}
 	int result = ftr__text_open(&window, &patches, &ftr__backend->text);
 	if (result)

@@ -21,7 +21,7 @@ struct ftr_group;
  * start or thread exit.  It may do what its context allows.  Traced functions
  * that it reaches run untraced and are counted as missed (unless the group is
  * FTR_GROUP_REENTRANT).  It must return: no C++ exception or longjmp out of it.
- * Registers are kept for it; errno is memory: one that changes it puts it back.
+ * It stays on its stack: no swapcontext(3) in it.  Registers are kept for it; errno is memory: one that changes it puts it back.
  *
  * @param ip         the site's address (ftr_site_find() gives the site).
  * @param parent_ip  the traced function's return address.
@@ -81,8 +81,9 @@ FTR_API int ftr_group_new(struct ftr_group **group, const struct ftr_group_optio
 /**
  * Free a group that is not attached.
  * @return 0; -EBUSY while it is attached, or while a thread may still be in
- * its handler (after -EDEADLK or -ETIMEDOUT of a detach: detach again);
- * -EINVAL if it is not a group.
+ * its handler (after -EDEADLK or -ETIMEDOUT of a detach, or a failed attach that
+ * could not wait for it: detach again); -EINVAL if it is not a group; -EDEADLK
+ * from a handler that interrupted the library.
  * Context: any thread.
  */
 FTR_API int ftr_group_free(struct ftr_group *group);
@@ -137,7 +138,8 @@ FTR_API int ftr_group_filter_ips(struct ftr_group *group, const uintptr_t *ips, 
  * set_ftrace_pid).  A limited group's handler is called for no thread that is
  * not listed, at once for calls that start later.
  * @param tids  n thread ids (gettid(2)); n = 0: all threads.
- * @return 0; -EINVAL: NULL with n > 0, an id below 1; -ENOMEM.
+ * @return 0; -EINVAL: NULL with n > 0, an id below 1; -ENOMEM; or, attached,
+ * what ftr_group_attach() returns.
  * Context: any thread.
  */
 FTR_API int ftr_group_limit_threads(struct ftr_group *group, const pid_t *tids, size_t n);
@@ -173,7 +175,8 @@ FTR_API int ftr_group_attach(struct ftr_group *group);
  * runs, and none will: its data may be freed.
  *
  * @return 0; -EINVAL: not attached; -EDEADLK: called from inside a handler: the
- * sites are off, but handlers may run, detach again from elsewhere;
+ * sites are off, but handlers may run, detach again from elsewhere (or, from a
+ * handler that interrupted the library, nothing was done: detach again);
  * -ETIMEDOUT: a thread (named in the sentence) stayed inside a handler: the
  * sites are off, detach again; or what a batch returns (see
  * ftr_group_attach()), with nothing changed.
@@ -184,8 +187,9 @@ FTR_API int ftr_group_detach(struct ftr_group *group);
 /**
  * As ftr_group_detach(), without a wait: also from inside a handler.
  * @param done  called once no handler of the group runs: before this returns,
- *              or later, from the thread that was the last in a handler or from
- *              a later call of the library.  It may free the group.  NULL: none.
+ *              or later, from the thread that was the last in a handler (where
+ *              that was a signal handler: in there) or from a later call of the
+ *              library.  It may free the group.  NULL: none.
  * @return 0, or an error with nothing changed and done not called.
  * Context: any thread, handler.
  */

@@ -30,7 +30,8 @@ FTR_API size_t ftr_site_count(void);
  * added nor forgotten before it returns.
  *
  * @param fn   called with each site and arg; non-zero ends the walk.  It may
- *             call the library.
+ *             call the library, but not the loader (dlopen(3), dladdr(3)): the
+ *             loader's lock is held.
  * @param arg  handed to fn.
  * @return what fn returned last (0 if there are no sites); -EINVAL if fn is NULL.
  * Context: any thread.

@@ -29,6 +29,18 @@ typedef long (*live_fn)(long);
 #define LIVE_SITES      (LIVE_LINE_SITES + LIVE_PAGE_SITES)
 extern const live_fn live_sites[LIVE_SITES];
 
+/** Built with a sanitizer: memory and time are not what they would be. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LIVE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LIVE_SANITIZED 1
+#endif
+#endif
+#ifndef LIVE_SANITIZED
+#define LIVE_SANITIZED 0
+#endif
+
 /** The bytes of an idle site. */
 extern const unsigned char live_nop5[5];
 
