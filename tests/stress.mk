@@ -24,7 +24,8 @@ live_tests = \
 	tests/live/test_groups \
 	tests/live/test_late \
 	tests/live/test_pads \
-	tests/live/test_recursion
+	tests/live/test_recursion \
+	tests/live/test_self
 
 check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
 TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
@@ -91,6 +92,9 @@ tests_live_test_pads_SOURCES = tests/live/test_pads.c tests/live/pads.S tests/li
 	$(live_step) $(live_common)
 tests_live_test_pads_CPPFLAGS = $(stress_cppflags)
 tests_live_test_pads_LDADD = $(stress_lib)
+tests_live_test_self_SOURCES = tests/live/test_self.c $(live_common)
+tests_live_test_self_CPPFLAGS = $(stress_cppflags)
+tests_live_test_self_LDADD = $(stress_lib)
 tests_live_test_recursion_SOURCES = tests/live/test_recursion.c tests/live/visitor.h \
 	$(live_step) $(live_common)
 tests_live_test_recursion_CPPFLAGS = $(stress_cppflags)

@@ -133,7 +133,7 @@ struct ftr_stats {
 #define FTR_STATS_INIT { sizeof(struct ftr_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
- * Fill in the statistics.
+ * Fill in the statistics; starts the library where it is not in use.
  * @param stats  `size` set by the caller (FTR_STATS_INIT); fields beyond it
  *               are left alone.
  * @return 0; -EINVAL if stats is NULL or `size` is too small.

@@ -179,7 +179,8 @@ FTR_API int ftr_group_attach(struct ftr_group *group);
  * handler that interrupted the library, nothing was done: detach again);
  * -ETIMEDOUT: a thread (named in the sentence) stayed inside a handler: the
  * sites are off, detach again; or what a batch returns (see
- * ftr_group_attach()), with nothing changed.
+ * ftr_group_attach()), with nothing changed.  A thread that left a handler by
+ * siglongjmp(3) counts as inside until it reaches a site or the library again.
  * Context: any thread.
  */
 FTR_API int ftr_group_detach(struct ftr_group *group);

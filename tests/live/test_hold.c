@@ -431,6 +431,7 @@ END_TEST
 /** mprotect fails: /proc/self/mem serves instead. */
 START_TEST(test_other_writer_takes_over)
 {
+	unsetenv("FTR_TEXT");
 	start(live_sites[LIVE_SITES - 1]);
 	ftr__text_fail_after = 1;
 	ck_ok(ftr_group_attach(group_a));
