@@ -448,22 +448,65 @@ START_TEST(test_without_scan_only_registered_modules)
 }
 END_TEST
 
-/* A thread loads, runs and unloads while others attach: for test below. */
-static void load_run_unload(struct live_worker *worker)
+/*
+ * A thread loads a library, calls into it and unloads it, while another
+ * attaches or looks for sites.
+ */
+struct visit {
+	const char *path;
+	atomic_ulong looks; /* for sites, by the other thread, completed */
+};
+
+static uint64_t call_few_times(long (*one)(long))
 {
-	long (*one)(long);
+	uint64_t wrong = 0;
+
+	for (long i = 0; i < 20; i++)
+		wrong += one(i) != i + 1;
+	return wrong;
+}
+
+/* Stay until a look that began while the library was there has ended. */
+static uint64_t call_while_looked_for(long (*one)(long), struct live_worker *worker)
+{
+	struct visit *visit = worker->arg;
+	unsigned long seen = atomic_load(&visit->looks);
+	uint64_t wrong = 0;
+
+	while (atomic_load(&visit->looks) < seen + 2 && !atomic_load(&worker->stop))
+		wrong += call_few_times(one);
+	return wrong + call_few_times(one);
+}
+
+static void visit_library(struct live_worker *worker, bool stay)
+{
+	const struct visit *visit = worker->arg;
 	const struct plugin *plugin;
-	void *handle = dlopen(worker->arg, RTLD_NOW | RTLD_LOCAL);
+	void *handle = dlopen(visit->path, RTLD_NOW | RTLD_LOCAL);
 
 	plugin = handle ? dlsym(handle, "plugin") : NULL;
 	if (!plugin) {
 		worker->bad++;
 		return;
 	}
-	one = plugin->call[PLUGIN_ONE];
-	for (long i = 0; i < 20; i++)
-		worker->bad += one(i) != i + 1;
+	if (stay)
+		worker->bad += call_while_looked_for(plugin->call[PLUGIN_ONE], worker);
+	else
+		worker->bad += call_few_times(plugin->call[PLUGIN_ONE]);
 	worker->bad += dlclose(handle) != 0;
+}
+
+static void visit_shortly(struct live_worker *worker)
+{
+	visit_library(worker, false);
+}
+
+/* Once looks are under way: every other time it is gone before or while it is found. */
+static void visit_and_stay(struct live_worker *worker)
+{
+	struct visit *visit = worker->arg;
+
+	visit_library(worker, atomic_load(&visit->looks) && atomic_load(&worker->turns) % 2);
 }
 
 static void attach_patiently(struct ftr_group *group)
@@ -482,12 +525,13 @@ START_TEST(test_loader_and_library_at_the_same_time)
 	struct live_worker worker;
 	struct ftr_group *group;
 	char *path = strdup(load_path("a"));
+	struct visit visit = { path, 0 };
 	uint64_t resident_calls = 0;
 
 	group = counting(&tally, "resident", 0, 1);
 	ck_assert_int_ge(ftr_group_filter(group, "a_two", FTR_FILTER_PENDING), 0);
 	ck_assert_int_ge(ftr_group_filter(group, "a_hidden", FTR_FILTER_PENDING), 0);
-	live_worker_start(&worker, load_run_unload, path);
+	live_worker_start(&worker, visit_shortly, &visit);
 	while (atomic_load(&worker.turns) < live_rounds(LOADS)) {
 		attach_patiently(group);
 		resident(1);
@@ -510,16 +554,18 @@ START_TEST(test_sites_come_and_go_while_they_are_called)
 	struct live_worker worker;
 	struct ftr_group *group;
 	char *path = strdup(load_path("a"));
+	struct visit visit = { path, 0 };
 
 	group = counting(&tally, "resident", 0, 1);
 	ck_assert_int_ge(ftr_group_filter(group, "a_*", FTR_FILTER_PENDING), 0);
 	ck_ok(ftr_group_attach(group));
-	live_worker_start(&worker, load_run_unload, path);
+	live_worker_start(&worker, visit_and_stay, &visit);
 	while (atomic_load(&worker.turns) < live_rounds(LOADS) ||
 	       !__atomic_load_n(&tally.calls, __ATOMIC_RELAXED)) {
 		int error = ftr_sites_refresh();
 
 		ck_assert_msg(!error || error == -EAGAIN, "%s", ftr_last_error());
+		atomic_fetch_add(&visit.looks, 1);
 	}
 	live_worker_stop(&worker);
 	ck_assert_uint_eq(worker.bad, 0);
