@@ -7,11 +7,17 @@
 #include "lib/backend.h"
 #include "lib/error.h"
 #include "lib/group.h"
-#include "lib/regs.h"
+#include "lib/hot.h"
+#include "lib/slot.h"
 
+/* The FTR_GROUP_* of the group whose handler runs. */
 static uint32_t flags_of(const struct ftr_regs *regs)
 {
-	return ((const struct ftr__regs_head *)regs)->group->member.flags;
+	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
+
+	if (head->mark & FTR__MARK_PLAIN)
+		return (uint32_t)ftr__slot_hot(ftr__backend->regs_slot(regs))->flags;
+	return head->group->member.flags;
 }
 
 static int no_regs(void)

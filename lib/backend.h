@@ -17,7 +17,8 @@
 /* What a caller saves of the vector registers. */
 enum ftr__vectors {
 	FTR__VECTORS_NONE, /* every handler promised general registers only */
-	FTR__VECTORS_ARGS  /* the vector argument registers, in full width */
+	FTR__VECTORS_ARGS, /* the vector argument registers, in full width */
+	FTR__VECTORS_ALL   /* every vector and mask register */
 };
 
 /* What stands at a place that a table names, and what a site makes of it. */
@@ -64,15 +65,19 @@ struct ftr_backend {
 
 	/* --- trampolines --- */
 
-	/* Write n slots: slot i hands number first + i to the routine whose
-	 * address lies in word i of the data, which starts data_distance bytes
-	 * behind slot 0. */
+	/* Write n slots: slot i hands (first + i) * FTR__SLOT_HOT_SIZE to the
+	 * routine whose address lies in word i of the data, which starts
+	 * data_distance bytes behind slot 0. */
 	void (*slots_emit)(uint8_t *code, size_t n, uint32_t first, size_t data_distance);
 	/* The caller (entry routine) for a set of handlers. */
 	uintptr_t (*caller)(bool whole_regs, enum ftr__vectors vectors);
 
 	/* --- registers --- */
 
+	/* What the slot handed over. */
+	uintptr_t (*regs_slot)(const struct ftr_regs *regs);
+	/* Go on at ip, whatever is set as the traced function's ip. */
+	void (*regs_resume)(struct ftr_regs *regs, uintptr_t ip);
 	struct pt_regs *(*regs_pt_regs)(struct ftr_regs *regs);
 	uintptr_t (*regs_ip)(const struct ftr_regs *regs);
 	void (*regs_set_ip)(struct ftr_regs *regs, uintptr_t ip);
@@ -90,13 +95,31 @@ struct ftr_backend {
 extern const struct ftr_backend *const ftr__backend;
 
 /*
- * Every caller enters here with the registers saved (lib/dispatch.c).
+ * What a caller does with its registers saved, in lib/hot.h's words:
  *
- * regs: the frame; slot: the number that the slot handed over; return_ip: what
- * the site's call pushed; parent_ip: the traced function's return address.
- * Returns where execution goes on.
+ *     self = ftr__self
+ *     if (!self || self->frame)
+ *             ftr__dispatch_slow(regs, slot, return_ip, parent_ip)
+ *     else
+ *             self->frame = regs
+ *             hot = ftr__slot_table + slot
+ *             regs->group = hot->set->arg, unless regs->mark has PLAIN
+ *             hot->set->run(return_ip - hot->site_length, parent_ip,
+ *                           hot->set->arg, regs)
+ *             self->frame = 0
+ *             if (self->asked != self->answered)
+ *                     ftr__dispatch_notice(regs)
+ *     go on at the resume word, which was return_ip
+ *
+ * in exactly this order (lib/grace.h).  A signal handler may come between any
+ * two steps and do the same: it leaves frame as it found it, or 0 for 0.
+ *
+ * regs: the frame; slot: what the slot handed over; return_ip: what the site's
+ * call pushed; parent_ip: the traced function's return address.  Both routines
+ * are in lib/dispatch.c.
  */
-uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_t return_ip,
+void ftr__dispatch_slow(struct ftr_regs *regs, uintptr_t slot, uintptr_t return_ip,
 			uintptr_t parent_ip);
+void ftr__dispatch_notice(struct ftr_regs *regs);
 
 #endif

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a caller's saved registers to the handlers.  Floor 5.
+ * From a caller's saved registers to the handlers, where that is more than one
+ * call: several groups, groups that are limited to threads or may change ip,
+ * calls inside handlers.  Floor 5.
  *
  * Async-signal-safe: no lock, no allocation, no call but to handlers.  The
- * state word is stored before the set is loaded (lib/grace.h), and nothing
+ * thread's frame is stored before the set is loaded (lib/grace.h), and nothing
  * else orders the two: the waiting side runs membarrier.
  */
 #include "lib/dispatch.h"
 
 #include "lib/grace.h"
 #include "lib/group.h"
-#include "lib/regs.h"
+#include "lib/hot.h"
 #include "lib/thread.h"
 
 uint64_t ftr__dispatch_missed;
-
-/* What a set's `any` must not have for the fast loop. */
-enum { SLOWLY = FTR_GROUP_IPMODIFY | FTR__MEMBER_LIMITED | FTR__SET_RETIRED };
 
 FTR__BARE static bool listed(const struct ftr__threads *threads, pid_t tid)
 {
@@ -47,13 +46,37 @@ FTR__BARE static void miss(struct ftr_group *group)
 	__atomic_fetch_add(&ftr__dispatch_missed, 1, __ATOMIC_RELAXED);
 }
 
-/*
- * The general case: some group is limited to threads or may change ip, or this
- * call is inside a handler.  A group without IPMODIFY gets no change of ip.
- */
-FTR__BARE static void run_members(const struct ftr__set *set, struct ftr_regs *regs, uintptr_t ip,
-				  uintptr_t parent_ip, pid_t tid, bool nested)
+/* The accessors ask the frame whose handler it is (lib/api_regs.c). */
+FTR__BARE static struct ftr__regs_head *not_plain(struct ftr_regs *regs)
 {
+	struct ftr__regs_head *head = (struct ftr__regs_head *)regs;
+
+	head->mark &= ~(uint32_t)FTR__MARK_PLAIN;
+	return head;
+}
+
+FTR__BARE int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *arg,
+			       struct ftr_regs *regs)
+{
+	const struct ftr__set *set = (const struct ftr__set *)arg;
+	struct ftr__regs_head *head = not_plain(regs);
+	uint32_t i = 0, n = set->n;
+
+	do {
+		const struct ftr__member *m = &set->members[i];
+		head->group = m->group;
+		m->entry(ip, parent_ip, m->group, regs);
+	} while (++i < n);
+	return 0;
+}
+
+/* A group without IPMODIFY gets no change of ip. */
+FTR__BARE static void run_each(const struct ftr__set *set, uintptr_t ip, uintptr_t parent_ip,
+			       struct ftr_regs *regs, bool nested)
+{
+	struct ftr__regs_head *head = not_plain(regs);
+	pid_t tid = ftr__self->tid;
+
 	for (uint32_t i = 0; i < set->n; i++) {
 		const struct ftr__member *m = &set->members[i];
 		if (excluded(m->group, tid))
@@ -63,63 +86,82 @@ FTR__BARE static void run_members(const struct ftr__set *set, struct ftr_regs *r
 			continue;
 		}
 		uintptr_t resume = ftr__backend->regs_ip(regs);
-		((struct ftr__regs_head *)regs)->group = m->group;
+		head->group = m->group;
 		m->entry(ip, parent_ip, m->group, regs);
 		if (!(m->flags & FTR_GROUP_IPMODIFY))
 			ftr__backend->regs_set_ip(regs, resume);
 	}
+	if (set->any & FTR_GROUP_IPMODIFY)
+		ftr__backend->regs_resume(regs, ftr__backend->regs_ip(regs));
 }
 
-FTR__BARE static uintptr_t run_slowly(const struct ftr__set *set, struct ftr_regs *regs,
-				      uintptr_t ip, uintptr_t return_ip, uintptr_t parent_ip,
-				      pid_t tid, bool nested)
+FTR__BARE int ftr__run_checked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+			       struct ftr_regs *regs)
 {
-	/* Late in a slot that its site left: the site's instruction, whatever it
-	 * is by now, runs anew, and with it the caller that its set needs. */
-	if (set->any & FTR__SET_RETIRED)
-		return ip;
-	run_members(set, regs, ip, parent_ip, tid, nested);
-	return set->any & FTR_GROUP_IPMODIFY ? ftr__backend->regs_ip(regs) : return_ip;
+	run_each((const struct ftr__set *)set, ip, parent_ip, regs, false);
+	return 0;
 }
 
 /*
- * The thread is inside a handler already.  Its state stays as it is: the outer
+ * Late in a slot that its site left: the site's instruction, whatever it is by
+ * now, runs anew, and with it the caller that its set needs.
+ */
+FTR__BARE int ftr__run_retired(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+			       struct ftr_regs *regs)
+{
+	ftr__backend->regs_resume(regs, ip);
+	return 0;
+}
+
+/*
+ * The thread is inside a handler already.  Its frame stays as it is: the outer
  * call ends after this one, so a grace period waits for both.
  */
-FTR__BARE __attribute__((noinline)) static uintptr_t dispatch_nested(
-	struct ftr__thread *self, struct ftr_regs *regs, uint32_t slot, uintptr_t return_ip,
-	uintptr_t parent_ip)
+FTR__BARE static void dispatch_nested(const struct ftr__slot_hot *hot, struct ftr_regs *regs,
+				      uintptr_t ip, uintptr_t parent_ip)
 {
-	const struct ftr__slot_hot *hot = &ftr__slot_table[slot];
 	const struct ftr__set *set = FTR__FETCH(hot->set);
 
-	return run_slowly(set, regs, return_ip - hot->site_length, return_ip, parent_ip, self->tid,
-			  true);
+	if (set->any & FTR__SET_RETIRED)
+		ftr__backend->regs_resume(regs, ip);
+	else
+		run_each(set, ip, parent_ip, regs, true);
 }
 
-FTR__BARE __attribute__((noinline)) static void miss_all(uint32_t slot)
+/* What the callers do themselves (lib/backend.h). */
+FTR__BARE static void dispatch_outermost(struct ftr__thread *self, const struct ftr__slot_hot *hot,
+					 struct ftr_regs *regs, uintptr_t ip, uintptr_t parent_ip)
 {
-	/* No memory for this thread's node, so no reader state: the set may not
-	 * be looked into. */
-	(void)slot;
-	__atomic_fetch_add(&ftr__dispatch_missed, 1, __ATOMIC_RELAXED);
+	FTR__WRITE_ONCE(self->frame, (uintptr_t)regs);
+	FTR__BARRIER(); /* pairs with membarrier in ftr__grace_wait() */
+	const struct ftr__set *set = FTR__READ_ONCE(hot->set);
+	((struct ftr__regs_head *)regs)->group = set->arg;
+	set->run(ip, parent_ip, set->arg, regs);
+	FTR__BARRIER();
+	FTR__WRITE_ONCE(self->frame, 0);
+	FTR__BARRIER();
+	if (FTR__READ_ONCE(self->asked) != FTR__READ_ONCE(self->answered))
+		ftr__dispatch_notice(regs);
 }
 
 /*
- * A signal handler that comes between the two stores may reach a site and
- * leave its own frame's address and an even state behind: then once more.
- * While they do not belong together no handler of this entry runs.
+ * The thread has no node yet, or is inside a handler, or was and jumped out of
+ * it.  Without memory for a node there is no reader state: the set may not be
+ * looked into.
  */
-FTR__BARE static inline void go_inside(struct ftr__thread *self, struct ftr_regs *regs,
-				       uintptr_t state)
+FTR__BARE void ftr__dispatch_slow(struct ftr_regs *regs, uintptr_t slot, uintptr_t return_ip,
+				  uintptr_t parent_ip)
 {
-	((struct ftr__regs_head *)regs)->cookie = ftr__thread_cookie(self, state);
-	do {
-		FTR__WRITE_ONCE(self->sp, (uintptr_t)regs);
-		FTR__BARRIER();
-		FTR__WRITE_ONCE(self->state, state);
-		FTR__BARRIER(); /* pairs with membarrier in ftr__grace_wait() */
-	} while (FTR__UNLIKELY(FTR__READ_ONCE(self->sp) != (uintptr_t)regs));
+	const struct ftr__slot_hot *hot = ftr__slot_hot(slot);
+	struct ftr__thread *self = ftr__thread_self();
+	uintptr_t ip = return_ip - hot->site_length;
+
+	if (!self)
+		__atomic_fetch_add(&ftr__dispatch_missed, 1, __ATOMIC_RELAXED);
+	else if (self->frame && !ftr__thread_jumped_over(self, (uintptr_t)regs))
+		dispatch_nested(hot, regs, ip, parent_ip);
+	else
+		dispatch_outermost(self, hot, regs, ip, parent_ip);
 }
 
 /*
@@ -127,51 +169,9 @@ FTR__BARE static inline void go_inside(struct ftr__thread *self, struct ftr_regs
  * vector registers: where none were saved it is left to another thread, or to
  * the next call of the library.
  */
-FTR__BARE __attribute__((noinline)) static void notice(struct ftr_regs *regs)
+FTR__BARE void ftr__dispatch_notice(struct ftr_regs *regs)
 {
-	if (ftr__backend->regs_vector(regs, 0, NULL))
-		ftr__grace_notice();
-}
+	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
 
-FTR__BARE uintptr_t ftr__dispatch(struct ftr_regs *regs, uint32_t slot, uintptr_t return_ip,
-				  uintptr_t parent_ip)
-{
-	struct ftr__thread *self = ftr__self;
-	uintptr_t resume = return_ip;
-
-	if (FTR__UNLIKELY(!self)) {
-		self = ftr__thread_register();
-		if (!self) {
-			miss_all(slot);
-			return return_ip;
-		}
-	}
-	uintptr_t state = FTR__READ_ONCE(self->state);
-	if (FTR__UNLIKELY(state & 1)) {
-		if (!ftr__thread_jumped_over(self, (uintptr_t)regs))
-			return dispatch_nested(self, regs, slot, return_ip, parent_ip);
-		/* The handler that made it odd is gone: on from the next even. */
-		state++;
-	}
-	go_inside(self, regs, state + 1);
-
-	const struct ftr__slot_hot *hot = &ftr__slot_table[slot];
-	uintptr_t ip = return_ip - hot->site_length;
-	const struct ftr__set *set = FTR__READ_ONCE(hot->set);
-
-	if (FTR__LIKELY(!(set->any & SLOWLY))) {
-		for (uint32_t i = 0; i < set->n; i++) {
-			const struct ftr__member *m = &set->members[i];
-			((struct ftr__regs_head *)regs)->group = m->group;
-			m->entry(ip, parent_ip, m->group, regs);
-		}
-	} else {
-		resume = run_slowly(set, regs, ip, return_ip, parent_ip, self->tid, false);
-	}
-	FTR__BARRIER();
-	FTR__WRITE_ONCE(self->state, state + 2);
-	FTR__BARRIER();
-	if (FTR__UNLIKELY(FTR__READ_ONCE(self->notify)))
-		notice(regs);
-	return resume;
+	ftr__grace_notice(head->mark & FTR__MARK_WIDTH);
 }

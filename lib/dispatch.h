@@ -6,6 +6,7 @@
 #define FTR__DISPATCH_H
 
 #include "lib/compiler.h"
+#include "lib/hot.h"
 
 /* Calls that a recursion guard left untraced. */
 extern uint64_t ftr__dispatch_missed;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grace periods over the threads' state words.  Floor 1.
+ * Grace periods over the threads' nodes.  Floor 1.
  *
- * Asynchronous waits: the threads that are inside when a round begins are
- * asked (`notify`) to look on leaving; the round's items are due once none of
- * them is still inside.  The last one to leave therefore finds them due and
- * runs what is due.  One thread at a time runs rounds; no one waits for it.
+ * Who waits asks the threads that are inside: each answers on leaving, so that
+ * a thread which left and is inside again is known from one that stayed.
+ *
+ * Asynchronous waits: a round's items are due once none of the threads that
+ * were inside when it began still is.  The last one to leave therefore finds
+ * them due and runs what is due.  One thread at a time runs rounds; no one
+ * waits for it.
  */
 #include "lib/grace.h"
 
@@ -71,16 +74,34 @@ struct wait {
 	pid_t late;
 };
 
+/*
+ * Ask a thread that is inside to say so when it leaves: the question's number.
+ * On leaving it stores frame, then loads `asked`; the question is counted by a
+ * locked instruction before frame is loaded again.  If the thread's load came
+ * first it left before: frame is 0, or it entered anew, and its next answer
+ * will do.
+ */
+static uint32_t ask(struct ftr__thread *thread)
+{
+	return __atomic_add_fetch(&thread->asked, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool has_left(const struct ftr__thread *thread, uint32_t question)
+{
+	return !FTR__FETCH(thread->frame) ||
+	       (int32_t)(FTR__FETCH(thread->answered) - question) >= 0;
+}
+
 /* Wait for one thread to leave; true: time is up. */
 static bool wait_one(struct ftr__thread *thread, void *arg)
 {
 	struct wait *w = arg;
-	uintptr_t seen = FTR__FETCH(thread->state);
 	pid_t tid = FTR__READ_ONCE(thread->tid);
 
-	if (thread == ftr__self || !(seen & 1))
+	if (thread == ftr__self || !FTR__FETCH(thread->frame))
 		return false;
-	for (unsigned round = 0; FTR__FETCH(thread->state) == seen; round++) {
+	uint32_t question = ask(thread);
+	for (unsigned round = 0; !has_left(thread, question); round++) {
 		struct timespec pause = { 0, round < 64 ? 20000 : 500000 };
 		uint64_t now = now_ms();
 
@@ -116,21 +137,20 @@ static struct ftr__grace_item *waiting;  /* the round's own */
 static struct ftr__grace_item *ready;    /* due, and left for a poll */
 static unsigned rounds_asked;            /* 0: no round is running */
 
-/* Ask a thread that is inside to call ftr__grace_notice() when it leaves. */
-static bool ask(struct ftr__thread *thread, void *arg)
+/* Who is outside now is not waited for: its latest answer will do. */
+static bool ask_for_round(struct ftr__thread *thread, void *arg)
 {
 	(void)arg;
-	if (FTR__FETCH(thread->state) & 1)
-		FTR__WRITE_ONCE(thread->notify, 1);
+	thread->awaited = FTR__FETCH(thread->frame) ? ask(thread)
+						    : FTR__READ_ONCE(thread->answered);
 	return false;
 }
 
-/* An asked thread that is still inside, or a dead one's node: not counted. */
+/* An asked thread that is still inside; a dead one is not counted. */
 static bool still_inside(struct ftr__thread *thread, void *arg)
 {
 	(void)arg;
-	return (FTR__FETCH(thread->state) & 1) && FTR__READ_ONCE(thread->notify) &&
-	       ftr__thread_alive(thread);
+	return !has_left(thread, thread->awaited) && ftr__thread_alive(thread);
 }
 
 static void push(struct ftr__grace_item **list, struct ftr__grace_item *item)
@@ -167,8 +187,8 @@ static struct ftr__grace_item *round_once(void)
 		if (!waiting)
 			return NULL;
 		ftr__membarrier();
-		ftr__thread_for_each(ask, NULL);
-		/* A thread left between ask and its own look at notify? The
+		ftr__thread_for_each(ask_for_round, NULL);
+		/* A thread left between ask and its own look at `asked`?  The
 		 * barrier makes either side see the other. */
 		ftr__membarrier();
 	}
@@ -205,16 +225,19 @@ void ftr__grace_async(struct ftr__grace_item *item)
 {
 	ftr__grace_count++;
 	push(&incoming, item);
-	if (ftr__self && (ftr__self->state & 1))
+	if (ftr__self && ftr__self->frame)
 		rounds(false); /* called from a handler */
 	else
 		ftr__grace_poll();
 }
 
-void ftr__grace_notice(void)
+void ftr__grace_notice(bool may_run)
 {
-	FTR__WRITE_ONCE(ftr__self->notify, 0);
-	rounds(false);
+	struct ftr__thread *self = ftr__self;
+
+	__atomic_store_n(&self->answered, FTR__READ_ONCE(self->asked), __ATOMIC_SEQ_CST);
+	if (may_run && ftr__grace_pending())
+		rounds(false);
 }
 
 bool ftr__grace_pending(void)

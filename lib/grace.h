@@ -3,9 +3,9 @@
  * Grace periods: waiting until every handler that was running has ended (H8).
  * Floor 1.
  *
- * The reader stores an odd state, then loads the handler set; the waiting side
- * has stored the new set, runs membarrier, then loads the states.  So a reader
- * that it sees outside will load the new set.
+ * The reader stores its frame, then loads the handler set; the waiting side has
+ * stored the new set, runs membarrier, then loads the frames.  So a reader that
+ * it sees outside will load the new set.
  */
 #ifndef FTR__GRACE_H
 #define FTR__GRACE_H
@@ -49,8 +49,9 @@ void ftr__grace_async(struct ftr__grace_item *item);
 /* Run what has become due.  From a thread that is outside handlers. */
 void ftr__grace_poll(void);
 
-/* The outermost handler of a thread with `notify` set has ended. */
-void ftr__grace_notice(void);
+/* The outermost handler of a thread that was asked has ended; may_run: what is
+ * due may be run here, for vector registers were saved. */
+void ftr__grace_notice(bool may_run);
 
 /* In the child of a fork. */
 void ftr__grace_forked(void);

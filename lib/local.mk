@@ -21,11 +21,11 @@ libftr_core_la_SOURCES = \
 	lib/filter.c lib/filter.h \
 	lib/grace.c lib/grace.h \
 	lib/group.c lib/group.h \
+	lib/hot.h \
 	lib/loader.c lib/loader.h \
 	lib/maps.c lib/maps.h \
 	lib/module.c lib/module.h \
 	lib/options.h \
-	lib/regs.h \
 	lib/rendezvous.c lib/rendezvous.h \
 	lib/set.c lib/set.h \
 	lib/site.c lib/site.h \
@@ -36,7 +36,8 @@ libftr_core_la_SOURCES = \
 	lib/trap.c lib/trap.h \
 	lib/update.c lib/update.h \
 	backends/x86/insn.c backends/x86/insn.h \
-	backends/x86/trap.c backends/x86/trap.h
+	backends/x86/trap.c backends/x86/trap.h \
+	backends/x86/vectors.c backends/x86/vectors.h
 if BACKEND_I386
 libftr_core_la_SOURCES += \
 	backends/i386/fentry.S \

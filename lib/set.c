@@ -3,7 +3,7 @@
  * Interning handler sets.  Floor 4; guarded by the library's lock.
  *
  * Invariant: no two sets in the table have equal members; a set's members
- * never change.  Threads read a set after they stored an odd state, so one is
+ * never change.  Threads read a set after they stored their frame, so one is
  * freed only after a grace period.
  */
 #include "lib/set.h"
@@ -13,8 +13,8 @@
 
 enum { BUCKETS = 256 };
 
-struct ftr__set ftr__set_empty = { .refs = 1 };
-const struct ftr__set ftr__set_retired = { .any = FTR__SET_RETIRED };
+struct ftr__set ftr__set_empty = { .run = ftr__run_members, .arg = &ftr__set_empty, .refs = 1 };
+const struct ftr__set ftr__set_retired = { .run = ftr__run_retired, .any = FTR__SET_RETIRED };
 
 static struct ftr__set *buckets[BUCKETS];
 static struct ftr__set *let_go; /* since the latest ftr__set_age() */
@@ -43,6 +43,19 @@ static bool same(const struct ftr__set *set, const struct ftr__member *members, 
 	return true;
 }
 
+/* A lone group's handler is called by the callers themselves. */
+static void choose_run(struct ftr__set *set)
+{
+	bool checked = set->any & (FTR_GROUP_IPMODIFY | FTR__MEMBER_LIMITED);
+
+	set->run = checked ? ftr__run_checked : ftr__run_members;
+	set->arg = set;
+	if (set->n == 1 && !checked) {
+		set->run = set->members[0].entry;
+		set->arg = set->members[0].group;
+	}
+}
+
 static struct ftr__set *make(const struct ftr__member *members, size_t n, uint64_t hash)
 {
 	struct ftr__set *set = malloc(sizeof *set + n * sizeof *members);
@@ -55,6 +68,7 @@ static struct ftr__set *make(const struct ftr__member *members, size_t n, uint64
 		set->any |= members[i].flags;
 		set->all &= members[i].flags;
 	}
+	choose_run(set);
 	set->next = buckets[hash % BUCKETS];
 	buckets[hash % BUCKETS] = set;
 	return set;

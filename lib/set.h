@@ -7,6 +7,7 @@
 #define FTR__SET_H
 
 #include "lib/backend.h"
+#include "lib/hot.h"
 
 /* A group as the hot path needs it. */
 struct ftr__member {
@@ -28,6 +29,10 @@ enum {
 };
 
 struct ftr__set {
+	/* What a caller calls, with `arg` for the group: a lone plain group's
+	 * handler and that group, else a routine that runs the members. */
+	ftr_entry_fn run;
+	void *arg;
 	uint32_t n;
 	uint32_t any; /* flags that any member has */
 	uint32_t all; /* flags that all members have */
@@ -37,11 +42,27 @@ struct ftr__set {
 	struct ftr__member members[]; /* newest first (H10) */
 };
 
+_Static_assert(offsetof(struct ftr__set, run) == FTR__SET_RUN, "run");
+_Static_assert(offsetof(struct ftr__set, arg) == FTR__SET_ARG, "arg");
+
 /* The set without members; never freed. */
 extern struct ftr__set ftr__set_empty;
 
 /* What an idle slot runs: no handler; the site is run again (lib/dispatch.c). */
 extern const struct ftr__set ftr__set_retired;
+
+/*
+ * What a set's `run` is where it is no group's own handler; lib/dispatch.c,
+ * which knows groups, has them.  The group that they get is the set.
+ */
+int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+		     struct ftr_regs *regs);
+/* Some member is limited to threads, or may change ip. */
+int ftr__run_checked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+		     struct ftr_regs *regs);
+/* Of the retired set. */
+int ftr__run_retired(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+		     struct ftr_regs *regs);
 
 /* A reference to the set of these members; NULL: no memory. */
 struct ftr__set *ftr__set_get(const struct ftr__member *members, size_t n);

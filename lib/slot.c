@@ -206,8 +206,8 @@ extern const char ftr__entry_text_start[], ftr__entry_text_end[];
  * themselves, the callers, the first instructions of the dispatcher. */
 static size_t late_ranges(struct ftr__inside *ranges)
 {
-	enum { DISPATCH_HEAD = 256 };
-	uintptr_t dispatch = (uintptr_t)ftr__dispatch;
+	enum { DISPATCH_HEAD = 512 };
+	uintptr_t dispatch = (uintptr_t)ftr__dispatch_slow;
 	size_t n = 0;
 
 	ranges[n++] = (struct ftr__inside){ (uintptr_t)ftr__entry_text_start - 1,
@@ -279,7 +279,10 @@ static void serve(uint32_t number, struct ftr__set *set)
 	enum ftr__vectors vectors =
 		set->all & FTR_GROUP_NO_SIMD ? FTR__VECTORS_NONE : FTR__VECTORS_ARGS;
 
+	if (set->any & FTR_GROUP_ALL_VECTORS)
+		vectors = FTR__VECTORS_ALL;
 	ftr__slot_table[number].site_length = slots[number].site_length;
+	ftr__slot_table[number].flags = set->members[0].flags;
 	area->words[number - area->first] =
 		ftr__backend->caller(set->any & FTR_GROUP_REGS, vectors);
 	FTR__PUBLISH(ftr__slot_table[number].set, set);

@@ -22,8 +22,22 @@
 struct ftr__slot_hot {
 	const struct ftr__set *set;
 	uintptr_t site_length;
+	/* Of the owner's lone member; also while a handler runs whose slot was
+	 * retired meanwhile: the slot serves no other set before a rendezvous. */
+	uintptr_t flags;
 };
-extern struct ftr__slot_hot *ftr__slot_table;
+_Static_assert(offsetof(struct ftr__slot_hot, set) == FTR__SLOT_SET, "set");
+_Static_assert(offsetof(struct ftr__slot_hot, site_length) == FTR__SLOT_SITE_LENGTH, "site_length");
+_Static_assert(sizeof(struct ftr__slot_hot) == FTR__SLOT_HOT_SIZE, "size");
+
+extern struct ftr__slot_hot *ftr__slot_table
+	__attribute__((visibility("hidden")));
+
+/* By what a slot pushes: its number times the size. */
+static inline const struct ftr__slot_hot *ftr__slot_hot(uintptr_t pushed)
+{
+	return (const struct ftr__slot_hot *)((const char *)ftr__slot_table + pushed);
+}
 
 /* Reserve the tables.  0, or -ENOMEM. */
 int ftr__slot_init(void);

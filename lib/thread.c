@@ -15,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/regs.h"
 #include "lib/sys.h"
 
 __thread struct ftr__thread *ftr__self;
@@ -122,16 +121,15 @@ FTR__BARE static uint64_t boot_time(void)
 FTR__BARE static void node_reset(struct ftr__thread *node)
 {
 	node->born = boot_time();
-	node->sp = 0;
 	node->nested = 0;
 	node->looking = 0;
 	node->walks = 0;
-	node->notify = 0;
 	node->api_depth = 0;
 	node->looked = 0;
 	node->error[0] = 0;
-	/* Keep counting: a waiting side may hold the former owner's value. */
-	FTR__WRITE_ONCE(node->state, (node->state + 2) & ~(uintptr_t)1);
+	/* Who waits for the former owner waits no more. */
+	FTR__WRITE_ONCE(node->frame, 0);
+	FTR__WRITE_ONCE(node->answered, FTR__READ_ONCE(node->asked));
 }
 
 static pid_t process;
@@ -246,24 +244,24 @@ FTR__BARE static bool readable(uintptr_t addr)
 /* The outer frame's stack may be unmapped by now. */
 FTR__BARE static bool frame_lives(const struct ftr__thread *self)
 {
-	const struct ftr__regs_head *frame = (const struct ftr__regs_head *)self->sp;
+	const struct ftr__regs_head *head = (const struct ftr__regs_head *)self->frame;
 
-	return readable(self->sp) && frame->cookie == ftr__thread_cookie(self, self->state);
+	return readable(self->frame) && (head->mark & FTR__MARK_MASK) == FTR__MARK;
 }
 
 FTR__BARE static bool jumped_over(const struct ftr__thread *self, uintptr_t sp)
 {
 	stack_t alt;
 	if (ftr__syscall(SYS_sigaltstack, 0, (long)&alt, 0, 0, 0, 0) < 0)
-		return sp >= self->sp;
+		return sp >= self->frame;
 	bool enabled = !(alt.ss_flags & SS_DISABLE);
 	bool now_on_alt = enabled && sp - (uintptr_t)alt.ss_sp < alt.ss_size;
-	bool outer_on_alt = enabled && self->sp - (uintptr_t)alt.ss_sp < alt.ss_size;
+	bool outer_on_alt = enabled && self->frame - (uintptr_t)alt.ss_sp < alt.ss_size;
 
 	/* Left the signal's stack: what ran there is over. */
 	if (outer_on_alt && !now_on_alt)
 		return true;
-	if (now_on_alt == outer_on_alt && sp >= self->sp)
+	if (now_on_alt == outer_on_alt && sp >= self->frame)
 		return true;
 	return !frame_lives(self);
 }
@@ -271,7 +269,7 @@ FTR__BARE static bool jumped_over(const struct ftr__thread *self, uintptr_t sp)
 FTR__BARE bool ftr__thread_jumped_over(struct ftr__thread *self, uintptr_t sp)
 {
 	/* Nested close below the outer frame: the common case, no system call. */
-	if (sp < self->sp && self->sp - sp < 64 * 1024 && ++self->nested % 64)
+	if (sp < self->frame && self->frame - sp < 64 * 1024 && ++self->nested % 64)
 		return false;
 	return jumped_over(self, sp);
 }
@@ -280,12 +278,12 @@ bool ftr__thread_inside(void)
 {
 	struct ftr__thread *self = ftr__self;
 
-	if (!self || !(self->state & 1))
+	if (!self || !self->frame)
 		return false;
 	if (!jumped_over(self, (uintptr_t)__builtin_frame_address(0)))
 		return true;
 	/* Its handler is gone: so that nobody waits for it. */
-	FTR__WRITE_ONCE(self->state, self->state + 1);
+	FTR__WRITE_ONCE(self->frame, 0);
 	return false;
 }
 

@@ -10,29 +10,30 @@
 #define FTR__THREAD_H
 
 #include "lib/compiler.h"
+#include "lib/hot.h"
 #include <sys/types.h>
 
 enum { FTR__ERROR_ROOM = 384 };
 
 struct ftr__thread {
-	/* Even: outside; odd: inside a handler.  Written by its thread alone:
-	 * +1 on entry, before the handler set is loaded, +1 on exit.  Pairs
-	 * with the membarrier in ftr__grace_wait(). */
-	uintptr_t state;
-	/* Address of the outermost entry's frame (struct ftr__regs_head), while
-	 * state is odd. */
-	uintptr_t sp;
+	/* 0: outside handlers; else the address of the outermost entry's frame
+	 * (struct ftr__regs_head).  Written by its thread alone, on entry
+	 * before the handler set is loaded.  Pairs with the membarrier in
+	 * ftr__grace_wait(). */
+	uintptr_t frame;
+	/* How often a waiting side asked to hear when frame gets 0, and which
+	 * question the thread last saw on leaving (ftr__grace_notice()). */
+	uint32_t asked, answered;
+	/* The question that the asynchronous round waits for (lib/grace.c). */
+	uint32_t awaited;
 	/* Calls inside handlers: now and then one looks more closely. */
 	uint32_t nested;
-	/* A waiting side wants ftr__grace_notice() run when state gets even. */
-	uint32_t notify;
 	/* The owner; 0: the node is free. */
 	pid_t tid;
 	/* How deep its thread is in the library's own calls (lib/core.h). */
 	uint32_t api_depth;
 	/* How deep it is in walks over the loader's list (lib/loader.c). */
 	uint32_t walks;
-	/* How deep its thread is in calls under the loader's lock (lib/core.c). */
 	/* Frame of a look-up of sites that is under way; 0: none. */
 	uintptr_t looking;
 	/* The rendezvous for which its thread looked at its own stack. */
@@ -42,6 +43,9 @@ struct ftr__thread {
 	uint64_t born;
 	char error[FTR__ERROR_ROOM];
 } __attribute__((aligned(64)));
+_Static_assert(offsetof(struct ftr__thread, frame) == FTR__THREAD_FRAME, "frame");
+_Static_assert(offsetof(struct ftr__thread, asked) == FTR__THREAD_ASKED, "asked");
+_Static_assert(offsetof(struct ftr__thread, answered) == FTR__THREAD_ANSWERED, "answered");
 
 /* This thread's node, or NULL before its first call.  Initial-exec, one word:
  * a library that is loaded by dlopen() has room for that. */
@@ -65,15 +69,8 @@ bool ftr__thread_for_each(bool (*fn)(struct ftr__thread *thread, void *arg), voi
 /* Whether the thread that owns the node still runs; reads /proc. */
 bool ftr__thread_alive(const struct ftr__thread *thread);
 
-/* What the outermost entry's frame holds while it lives: no two entries of a
- * thread write the same. */
-static inline uintptr_t ftr__thread_cookie(const struct ftr__thread *self, uintptr_t state)
-{
-	return (uintptr_t)self ^ (state << 1);
-}
-
 /*
- * Whether the handler that made the calling thread's state odd was jumped
+ * Whether the handler that the calling thread is inside by `frame` was jumped
  * over (H7): its frame is below sp on the same stack, or is no more what it
  * was.  The second is looked at for one call in 64 alone: until then a thread
  * that jumped and then went deeper misses calls.

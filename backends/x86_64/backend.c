@@ -10,18 +10,20 @@
 
 #include "backends/x86/insn.h"
 #include "backends/x86/trap.h"
+#include "backends/x86/vectors.h"
 #include "backends/x86_64/frame.h"
 
 enum { SLOT_SIZE = 16, SLOT_DATA = 8 };
 
-void ftr__x86_64_args_none(void);
-void ftr__x86_64_args_sse(void);
-void ftr__x86_64_args_avx(void);
-void ftr__x86_64_args_avx512(void);
-void ftr__x86_64_regs_none(void);
-void ftr__x86_64_regs_sse(void);
-void ftr__x86_64_regs_avx(void);
-void ftr__x86_64_regs_avx512(void);
+#define CALLERS(kind)                                                             \
+	void ftr__x86_64_args_##kind(void), ftr__x86_64_regs_##kind(void)
+CALLERS(none);
+CALLERS(sse);
+CALLERS(avx);
+CALLERS(avx512);
+CALLERS(all_sse);
+CALLERS(all_avx);
+CALLERS(all_avx512);
 void ftr__x86_64_just_return(void);
 
 /* --- traps ---------------------------------------------------------------- */
@@ -67,64 +69,86 @@ FTR__BARE static void trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *
 /* --- trampolines ----------------------------------------------------------- */
 
 /*
- * slot i:   68 imm32        push $number
+ * slot i:   68 imm32        push $(number * FTR__SLOT_HOT_SIZE)
  *           ff 25 disp32    jmp *word_i(%rip)
  *           cc ...
  */
 static void slots_emit(uint8_t *code, size_t n, uint32_t first, size_t data_distance)
 {
 	for (size_t i = 0; i < n; i++, code += SLOT_SIZE) {
-		uint32_t number = first + (uint32_t)i;
+		uint32_t pushed = (first + (uint32_t)i) * FTR__SLOT_HOT_SIZE;
 		uint32_t disp = (uint32_t)(data_distance + i * SLOT_DATA - i * SLOT_SIZE - 11);
 
 		__builtin_memset(code, FTR__X86_INT3, SLOT_SIZE);
 		code[0] = 0x68;
-		__builtin_memcpy(code + 1, &number, sizeof number);
+		__builtin_memcpy(code + 1, &pushed, sizeof pushed);
 		code[5] = 0xff;
 		code[6] = 0x25;
 		__builtin_memcpy(code + 7, &disp, sizeof disp);
 	}
 }
 
-/* The widest vector registers that CPU and kernel have switched on (SDM volume
- * 1, "Detection of AVX Instructions", "Detection of AVX-512"). */
-static unsigned widest(void)
-{
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx512f"))
-		return 3;
-	return __builtin_cpu_supports("avx") ? 2 : 1;
-}
+#define BOTH(kind)                                                                \
+	{ (uintptr_t)ftr__x86_64_args_##kind, (uintptr_t)ftr__x86_64_regs_##kind }
 
 static uintptr_t caller(bool whole_regs, enum ftr__vectors vectors)
 {
-	static void (*const callers[2][4])(void) = {
-		{ ftr__x86_64_args_none, ftr__x86_64_args_sse, ftr__x86_64_args_avx,
-		  ftr__x86_64_args_avx512 },
-		{ ftr__x86_64_regs_none, ftr__x86_64_regs_sse, ftr__x86_64_regs_avx,
-		  ftr__x86_64_regs_avx512 },
+	static const uintptr_t args[][2] = {
+		[FTR__X86_NO_VECTORS] = BOTH(none),
+		[FTR__X86_SSE] = BOTH(sse),
+		[FTR__X86_AVX] = BOTH(avx),
+		[FTR__X86_AVX512] = BOTH(avx512),
+	};
+	static const uintptr_t all[][2] = {
+		[FTR__X86_NO_VECTORS] = BOTH(none),
+		[FTR__X86_SSE] = BOTH(all_sse),
+		[FTR__X86_AVX] = BOTH(all_avx),
+		[FTR__X86_AVX512] = BOTH(all_avx512),
 	};
 
-	return (uintptr_t)callers[whole_regs][vectors == FTR__VECTORS_NONE ? 0 : widest()];
+	if (vectors == FTR__VECTORS_NONE)
+		return args[FTR__X86_NO_VECTORS][whole_regs];
+	enum ftr__x86_level level = ftr__x86_vector_level();
+	return (vectors == FTR__VECTORS_ALL ? all : args)[level][whole_regs];
 }
 
 /* --- registers -------------------------------------------------------------- */
 
-/* S of frame.h: where the slot's number lies. */
+static bool is_whole(const struct ftr_regs *regs)
+{
+	return regs->head.mark & FTR__MARK_WHOLE;
+}
+
+/* S of frame.h: where the slot's word lies. */
 static uintptr_t slot_word(const struct ftr_regs *regs)
 {
-	return (uintptr_t)(regs + 1) + (regs->whole ? FTR_X86_64_ROOM : 0);
+	return (uintptr_t)(regs + 1) + (is_whole(regs) ? FTR_X86_64_ROOM : 0);
+}
+
+static uintptr_t regs_slot(const struct ftr_regs *regs)
+{
+	return *(uintptr_t *)slot_word(regs);
+}
+
+/* The args caller returns to the word that the site pushed.  Under the regs
+ * caller that may be overwritten by a handler that lowers sp. */
+static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
+{
+	if (is_whole(regs))
+		regs->last = ip;
+	else
+		*(uintptr_t *)(slot_word(regs) + 8) = ip;
 }
 
 static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
 {
-	return regs->whole ? &regs->pt : NULL;
+	return is_whole(regs) ? &regs->pt : NULL;
 }
 
 /* The args caller has no pt_regs.ip: the word that the site pushed serves. */
 static uintptr_t *ip_of(const struct ftr_regs *regs)
 {
-	return regs->whole ? (uintptr_t *)&regs->pt.rip : (uintptr_t *)(slot_word(regs) + 8);
+	return is_whole(regs) ? (uintptr_t *)&regs->pt.rip : (uintptr_t *)(slot_word(regs) + 8);
 }
 
 static uintptr_t regs_ip(const struct ftr_regs *regs)
@@ -139,16 +163,16 @@ static void regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
 
 static uintptr_t regs_sp(const struct ftr_regs *regs)
 {
-	return regs->whole ? regs->pt.rsp : slot_word(regs) + 16;
+	return is_whole(regs) ? regs->pt.rsp : slot_word(regs) + 16;
 }
 
 /* The args caller keeps what lahf and seto gave: ah and al. */
 static uintptr_t regs_flags(const struct ftr_regs *regs)
 {
-	uintptr_t flags = regs->pt.eflags;
+	uintptr_t flags = regs->head.saved;
 
-	if (regs->whole)
-		return flags;
+	if (is_whole(regs))
+		return regs->pt.eflags;
 	return ((flags >> 8) & (FTR_X86_ARITHMETIC_FLAGS & 0xff)) | (flags & 1) << 11;
 }
 
@@ -170,21 +194,19 @@ static uintptr_t *regs_return(struct ftr_regs *regs)
 
 static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
 {
-	size_t size = regs->vector_width;
+	unsigned count = 8;
 
-	if (width)
-		*width = size;
-	if (!size || n > 7)
-		return NULL;
-	uintptr_t first = ftr__align_down((uintptr_t)regs - 8 * size, 64);
-	return (void *)(first + n * size);
+	if (regs->head.mark & FTR__MARK_ALL)
+		count = (regs->head.mark & FTR__MARK_OWN) == 64 / 16 << FTR__X86_MARK_STRIDE_SHIFT
+				? 32 : 16;
+	return ftr__x86_vector(regs, n, count, width);
 }
 
 static const struct ftr_backend backend = {
 	.name = "x86_64",
 	.slot_size = SLOT_SIZE,
 	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
-		       FTR_GROUP_NO_SIMD,
+		       FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS,
 	.reach = 0x7fff0000,
 	.landing_length = ftr__x86_landing_length,
 	.nop_length = ftr__x86_nop_length,
@@ -204,6 +226,8 @@ static const struct ftr_backend backend = {
 	.trap_emulate = trap_emulate,
 	.slots_emit = slots_emit,
 	.caller = caller,
+	.regs_slot = regs_slot,
+	.regs_resume = regs_resume,
 	.regs_pt_regs = regs_pt_regs,
 	.regs_ip = regs_ip,
 	.regs_set_ip = regs_set_ip,

@@ -1,66 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The callers: from a trampoline slot to ftr__dispatch() and back.
+ * The callers: from a trampoline slot to the handlers and back.
  *
  * State on entry (see frame.h for the whole stack)
- *     (%rsp)     the slot's number
+ *     (%rsp)     what the slot pushed: where its struct ftr__slot_hot lies
  *     8(%rsp)    return address into the traced function
  *     16(%rsp)   return address into the parent, stack arguments above
  *     all registers and flags are the traced function's at its entry
  *
  * State on exit
- *     at the address that ftr__dispatch() returned, rsp above both words
- *     args caller: all general registers, arithmetic flags and the vector
- *         argument registers as on entry, or as handlers changed them
+ *     at the return address into the traced function, or where a handler said
+ *     args caller: rsp above that address; all general registers, arithmetic
+ *         flags and the vector registers that the variant saves as on entry,
+ *         or as handlers changed them
  *     regs caller: the same, and rsp and all flags as in pt_regs
  *
- * Kept without being touched: x87, mxcsr, vector registers 8 and up, mask
- * registers (call-clobbered or callee-saved by the psABI, "Register Usage";
- * the C handler sees to the latter).
+ * Variants of each caller, by what is saved of the vector registers:
+ *     none       nothing: all handlers promised general registers only
+ *     sse, avx, avx512
+ *                registers 0-7; 14 and 15 (avx), 16 and 17 and k1 (avx512) are
+ *                used on the way, call-clobbered as they are
+ *     all_...    all vector and mask registers, and mxcsr
+ * x87 is not touched.
  *
- * Four vector variants of each caller: none, xmm, ymm and zmm 0-7.
- * Stack used below the traced function's rsp, bytes, besides the handlers' own:
- * args 224, regs 512; plus 128 and up to 63 for xmm, 256 for ymm, 512 for zmm.
+ * Stack used below the traced function's rsp, bytes, besides the handlers' own
+ * and 8 for the call of them: args 216, regs 504; for vectors up to 63 and
+ * 8 * 16, 32 or 64; all: 256, 512 or 2112.
+ *
+ * What happens in between is lib/backend.h's list of steps.
  */
+#include "backends/x86/vectors.h"
 #include "backends/x86_64/frame.h"
 
-	.macro	SAVE_VECTORS kind
-	.ifc	\kind, sse
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	movaps	%xmm\n, \n * 16(%rsp)
-	.endr
-	.endif
-	.ifc	\kind, avx
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovaps	%ymm\n, \n * 32(%rsp)
-	.endr
-	.endif
-	.ifc	\kind, avx512
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovaps	%zmm\n, \n * 64(%rsp)
-	.endr
-	.endif
-	.endm
-
-	.macro	RESTORE_VECTORS kind
-	.ifc	\kind, sse
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	movaps	\n * 16(%rsp), %xmm\n
-	.endr
-	.endif
-	.ifc	\kind, avx
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovaps	\n * 32(%rsp), %ymm\n
-	.endr
-	.endif
-	.ifc	\kind, avx512
-	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovaps	\n * 64(%rsp), %zmm\n
-	.endr
-	.endif
-	.endm
-
-/* The registers that a call may change, at R + offset. */
+/* The registers that a call may change, at R + offset; rax is saved already. */
 	.macro	SAVE_CALL_CLOBBERED
 	movq	%rcx, R_CX(%rsp)
 	movq	%rdx, R_DX(%rsp)
@@ -84,10 +56,302 @@
 	movq	R_AX(%rsp), %rax
 	.endm
 
-/* Build the frame: rsp = R, rbp = S.  No flag changes (lea, mov). */
-	.macro	OPEN_FRAME size
+/* Arithmetic flags and the mark in one store.  mov changes no flag; lahf has
+ * SF ZF AF PF CF, seto has OF. */
+	.macro	SAVE_FLAGS mark
+	movabsq	$((\mark) << 32), %rax
+	lahf
+	seto	%al
+	movq	%rax, R_SAVED(%rsp)
+	.endm
+
+	.macro	RESTORE_FLAGS
+	movl	R_SAVED(%rsp), %eax
+	addb	$0x7f, %al	/* overflows where OF was set */
+	sahf
+	.endm
+
+/* Two loads, for a library that may be opened late: initial-exec. */
+	.macro	LOAD_SELF to
+	movq	ftr__self@gottpoff(%rip), \to
+	movq	%fs:(\to), \to
+	.endm
+
+/*
+ * Step inside: rcx = R on entry, S at \at(\base).  Goes to \slow where
+ * ftr__dispatch_slow() has to be called.  Leaves the set in r10, the handler's
+ * arguments in rdi, rsi, rdx, rcx.
+ */
+	.macro	STEP_INSIDE base, at, slow
+	LOAD_SELF %r11
+	testq	%r11, %r11
+	jz	\slow
+	cmpq	$0, FTR__THREAD_FRAME(%r11)
+	jne	\slow
+	movq	\at(\base), %rax
+	addq	ftr__slot_table(%rip), %rax
+	movq	%rcx, FTR__THREAD_FRAME(%r11)
+	/* The set is loaded after the store above: see lib/grace.h. */
+	movq	FTR__SLOT_SET(%rax), %r10
+	movq	\at + 8(\base), %rdi
+	subq	FTR__SLOT_SITE_LENGTH(%rax), %rdi
+	movq	\at + 16(\base), %rsi
+	movq	FTR__SET_ARG(%r10), %rdx
+	.endm
+
+/* Step outside again; goes to \notice where someone asked to hear of it. */
+	.macro	STEP_OUTSIDE notice
+	LOAD_SELF %r11
+	movq	$0, FTR__THREAD_FRAME(%r11)
+	movl	FTR__THREAD_ASKED(%r11), %eax
+	cmpl	FTR__THREAD_ANSWERED(%r11), %eax
+	jne	\notice
+	.endm
+
+/* ftr__dispatch_slow(R, slot, return_ip, parent_ip): rcx = R. */
+	.macro	SLOW_ARGUMENTS base, at
+	movq	%rcx, %rdi
+	movq	\at(\base), %rsi
+	movq	\at + 8(\base), %rdx
+	movq	\at + 16(\base), %rcx
+	.endm
+
+	.macro	BEGIN name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.balign	64
+\name:
+	.cfi_startproc
 	.cfi_def_cfa %rsp, 16
 	endbr64
+	.endm
+
+	.macro	END name
+	.cfi_endproc
+	.size	\name, . - \name
+	.endm
+
+/* --- without vector registers -------------------------------------------------- */
+
+/*
+ * rsp = R throughout, so that rbp need not be saved.  Where rsp is no multiple
+ * of 16 (gcc's -fipa-stack-alignment calls functions so), and off the hot path,
+ * rbp keeps R.
+ */
+	.macro	ALIGNED_CALL target:vararg
+	movq	%rbp, R_BP(%rsp)
+	.cfi_remember_state
+	.cfi_rel_offset %rbp, R_BP
+	movq	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	andq	$-16, %rsp
+	call	\target
+	movq	%rbp, %rsp
+	.cfi_def_cfa_register %rsp
+	movq	R_BP(%rsp), %rbp
+	.cfi_restore_state
+	.endm
+
+	.macro	ARGS_NONE
+	BEGIN	ftr__x86_64_args_none
+	leaq	-REGS_SIZE(%rsp), %rsp
+	.cfi_adjust_cfa_offset REGS_SIZE
+	movq	%rax, R_AX(%rsp)
+	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN, 0, 0)
+	SAVE_CALL_CLOBBERED
+	movq	%rsp, %rcx
+	STEP_INSIDE %rsp, REGS_SIZE, .Lslow
+	testl	$15, %esp
+	jnz	.Lmisaligned
+	call	*FTR__SET_RUN(%r10)
+.Lran:	STEP_OUTSIDE .Lnotice
+.Loutside:
+	RESTORE_FLAGS
+	RESTORE_CALL_CLOBBERED
+	leaq	REGS_SIZE + 8(%rsp), %rsp
+	.cfi_remember_state
+	.cfi_def_cfa_offset 8
+	ret
+	.cfi_restore_state
+.Lmisaligned:
+	ALIGNED_CALL *FTR__SET_RUN(%r10)
+	jmp	.Lran
+.Lslow:	SLOW_ARGUMENTS %rsp, REGS_SIZE
+	ALIGNED_CALL ftr__dispatch_slow
+	jmp	.Loutside
+.Lnotice:
+	movq	%rsp, %rdi
+	ALIGNED_CALL ftr__dispatch_notice
+	jmp	.Loutside
+	END	ftr__x86_64_args_none
+	.endm
+
+/* --- vector registers ---------------------------------------------------------- */
+
+#define ARGS_REGISTERS 0, 1, 2, 3, 4, 5, 6, 7
+#define LOW_REGISTERS  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define HIGH_REGISTERS 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+
+	.macro	OPEN_VECTORS size
+	leaq	-(\size)(%rsp), %rsp
+	andq	$-64, %rsp
+	.endm
+
+/*
+ * rbp = R + frame.  Where a macro jumps to \fn\()_wide... its partner in
+ * WIDE_VECTORS, below the function's ret, goes on at the label behind.
+ */
+	.macro	SAVE_none fn, frame
+	andq	$-16, %rsp
+	.endm
+
+	.macro	SAVE_sse fn, frame
+	OPEN_VECTORS (8 * 16)
+	FTR_X86_STORE movaps, xmm, 16, rsp, ARGS_REGISTERS
+	.endm
+
+	.macro	SAVE_avx fn, frame
+	OPEN_VECTORS (8 * 32)
+	vorps	%ymm0, %ymm1, %ymm15
+	vorps	%ymm2, %ymm3, %ymm14
+	vorps	%ymm4, %ymm15, %ymm15
+	vorps	%ymm5, %ymm14, %ymm14
+	vorps	%ymm6, %ymm15, %ymm15
+	vorps	%ymm7, %ymm14, %ymm14
+	vorps	%ymm14, %ymm15, %ymm15
+	vextractf128 $1, %ymm15, %xmm15
+	vptest	%xmm15, %xmm15
+	jnz	.L\fn\()_wide
+	FTR_X86_STORE vmovaps, xmm, 32, rsp, ARGS_REGISTERS
+.L\fn\()_saved:
+	.endm
+
+	.macro	SAVE_avx512 fn, frame
+	OPEN_VECTORS (8 * 64)
+	vporq	%zmm0, %zmm1, %zmm16
+	vporq	%zmm2, %zmm3, %zmm17
+	vpternlogq $0xfe, %zmm4, %zmm5, %zmm16	/* or of three */
+	vpternlogq $0xfe, %zmm6, %zmm7, %zmm17
+	vporq	%zmm16, %zmm17, %zmm16
+	vptestmd %zmm16, %zmm16, %k1
+	kmovw	%k1, %eax
+	testl	$0xfff0, %eax	/* the doublewords above the low 16 bytes */
+	jnz	.L\fn\()_wide
+	FTR_X86_STORE vmovaps, xmm, 64, rsp, ARGS_REGISTERS
+.L\fn\()_saved:
+	.endm
+
+	.macro	SAVE_all_sse fn, frame
+	stmxcsr	R_MXCSR(%rsp)
+	OPEN_VECTORS (16 * 16)
+	FTR_X86_STORE movaps, xmm, 16, rsp, LOW_REGISTERS
+	.endm
+
+	.macro	SAVE_all_avx fn, frame
+	stmxcsr	R_MXCSR(%rsp)
+	OPEN_VECTORS (16 * 32)
+	FTR_X86_STORE vmovaps, ymm, 32, rsp, LOW_REGISTERS
+	.endm
+
+	.macro	SAVE_all_avx512 fn, frame
+	stmxcsr	R_MXCSR(%rsp)
+	OPEN_VECTORS (32 * 64 + FTR__X86_MASKS_SIZE)
+	FTR_X86_STORE vmovaps, zmm, 64, rsp, LOW_REGISTERS
+	FTR_X86_STORE vmovaps, zmm, 64, rsp, HIGH_REGISTERS
+	leaq	32 * 64(%rsp), %rax
+	cmpl	$0, ftr__x86_wide_masks(%rip)
+	jne	.L\fn\()_wide
+	FTR_X86_STORE kmovw, k, 8, rax, ARGS_REGISTERS
+.L\fn\()_saved:
+	.endm
+
+	.macro	LOAD_none fn, frame
+	.endm
+
+	.macro	LOAD_sse fn, frame
+	FTR_X86_LOAD movaps, xmm, 16, rsp, ARGS_REGISTERS
+	.endm
+
+	.macro	LOAD_avx fn, frame
+	cmpb	$(16 / 16), R_WIDTH - (\frame)(%rbp)
+	jne	.L\fn\()_load_wide
+	FTR_X86_LOAD vmovaps, xmm, 32, rsp, ARGS_REGISTERS
+.L\fn\()_loaded:
+	.endm
+
+	.macro	LOAD_avx512 fn, frame
+	cmpb	$(16 / 16), R_WIDTH - (\frame)(%rbp)
+	jne	.L\fn\()_load_wide
+	FTR_X86_LOAD vmovaps, xmm, 64, rsp, ARGS_REGISTERS
+.L\fn\()_loaded:
+	.endm
+
+	.macro	LOAD_all_sse fn, frame
+	FTR_X86_LOAD movaps, xmm, 16, rsp, LOW_REGISTERS
+	LOAD_MXCSR \fn, \frame
+	.endm
+
+	.macro	LOAD_all_avx fn, frame
+	FTR_X86_LOAD vmovaps, ymm, 32, rsp, LOW_REGISTERS
+	LOAD_MXCSR \fn, \frame
+	.endm
+
+	.macro	LOAD_all_avx512 fn, frame
+	FTR_X86_LOAD vmovaps, zmm, 64, rsp, LOW_REGISTERS
+	FTR_X86_LOAD vmovaps, zmm, 64, rsp, HIGH_REGISTERS
+	leaq	32 * 64(%rsp), %rax
+	cmpl	$0, ftr__x86_wide_masks(%rip)
+	jne	.L\fn\()_load_wide
+	FTR_X86_LOAD kmovw, k, 8, rax, ARGS_REGISTERS
+.L\fn\()_loaded:
+	LOAD_MXCSR \fn, \frame
+	.endm
+
+/* Also its exception flags, which the psABI lets a call change.  Costs as much
+ * as all the rest, so it is not for the hot variants; ldmxcsr even more. */
+	.macro	LOAD_MXCSR fn, frame
+	stmxcsr	R_MXCSR + 4 - (\frame)(%rbp)
+	movl	R_MXCSR - (\frame)(%rbp), %eax
+	cmpl	%eax, R_MXCSR + 4 - (\frame)(%rbp)
+	je	.L\fn\()_same_mxcsr
+	ldmxcsr	R_MXCSR - (\frame)(%rbp)
+.L\fn\()_same_mxcsr:
+	.endm
+
+	.macro	WIDE_VECTORS kind, fn, frame
+	.ifc	\kind, avx
+.L\fn\()_wide:
+	movb	$(32 / 16), R_WIDTH - (\frame)(%rbp)
+	FTR_X86_STORE vmovaps, ymm, 32, rsp, ARGS_REGISTERS
+	jmp	.L\fn\()_saved
+.L\fn\()_load_wide:
+	FTR_X86_LOAD vmovaps, ymm, 32, rsp, ARGS_REGISTERS
+	jmp	.L\fn\()_loaded
+	.endif
+	.ifc	\kind, avx512
+.L\fn\()_wide:
+	movb	$(64 / 16), R_WIDTH - (\frame)(%rbp)
+	FTR_X86_STORE vmovaps, zmm, 64, rsp, ARGS_REGISTERS
+	jmp	.L\fn\()_saved
+.L\fn\()_load_wide:
+	FTR_X86_LOAD vmovaps, zmm, 64, rsp, ARGS_REGISTERS
+	jmp	.L\fn\()_loaded
+	.endif
+	.ifc	\kind, all_avx512
+.L\fn\()_wide:
+	FTR_X86_STORE kmovq, k, 8, rax, ARGS_REGISTERS
+	jmp	.L\fn\()_saved
+.L\fn\()_load_wide:
+	FTR_X86_LOAD kmovq, k, 8, rax, ARGS_REGISTERS
+	jmp	.L\fn\()_loaded
+	.endif
+	.endm
+
+/* --- with a frame pointer --------------------------------------------------------- */
+
+/* Build the frame: rsp = R, rbp = S.  No flag changes (lea, mov). */
+	.macro	OPEN_FRAME size
 	leaq	-(\size)(%rsp), %rsp
 	.cfi_adjust_cfa_offset \size
 	movq	%rbp, R_BP(%rsp)
@@ -95,52 +359,56 @@
 	movq	%rax, R_AX(%rsp)
 	leaq	(\size)(%rsp), %rbp
 	.cfi_def_cfa %rbp, 16
-	SAVE_CALL_CLOBBERED
 	.endm
 
-/* Make room for 8 vectors of \width bytes, save them, call. */
-	.macro	DISPATCH kind, width, whole
-	movl	$(\width | (\whole << 16)), R_WIDTH(%rsp)
-	movq	%rsp, %rdi
-	movl	(%rbp), %esi
-	movq	8(%rbp), %rdx
-	movq	16(%rbp), %rcx
-	.if	\width
-	leaq	-(8 * \width)(%rsp), %rsp
+/* Save vectors, run the handlers, load vectors. */
+	.macro	DISPATCH kind, fn, frame
+	SAVE_\kind \fn, \frame
+	leaq	-(\frame)(%rbp), %rcx
+	STEP_INSIDE %rbp, 0, .L\fn\()_slow
+	.if	\frame != REGS_SIZE
+	/* Not left to the slot's word, which a handler that lowers sp may
+	 * overwrite. */
+	movq	%rdx, R_GROUP(%rcx)
 	.endif
-	andq	$-64, %rsp
-	SAVE_VECTORS \kind
-	call	ftr__dispatch
-	RESTORE_VECTORS \kind
+	call	*FTR__SET_RUN(%r10)
+	STEP_OUTSIDE .L\fn\()_notice
+.L\fn\()_outside:
+	LOAD_\kind \fn, \frame
+	leaq	-(\frame)(%rbp), %rsp
 	.endm
 
-	.macro	ARGS_CALLER kind, width
-	.globl	ftr__x86_64_args_\kind
-	.hidden	ftr__x86_64_args_\kind
-	.type	ftr__x86_64_args_\kind, @function
-	.balign	64
-ftr__x86_64_args_\kind:
-	.cfi_startproc
+/* What DISPATCH jumps to. */
+	.macro	DISPATCH_ASIDE kind, fn, frame
+.L\fn\()_slow:
+	SLOW_ARGUMENTS %rbp, 0
+	call	ftr__dispatch_slow
+	jmp	.L\fn\()_outside
+.L\fn\()_notice:
+	leaq	-(\frame)(%rbp), %rdi
+	call	ftr__dispatch_notice
+	jmp	.L\fn\()_outside
+	WIDE_VECTORS \kind, \fn, \frame
+	.endm
+
+	.macro	ARGS_CALLER kind, bits, stride, width
+	BEGIN	ftr__x86_64_args_\kind
 	OPEN_FRAME REGS_SIZE
-	/* SF ZF AF PF CF to ah, OF to al */
-	lahf
-	seto	%al
-	movq	%rax, R_FLAGS(%rsp)
-	DISPATCH \kind, \width, 0
-	movq	%rax, 8(%rbp)
-	leaq	-REGS_SIZE(%rbp), %rsp
-	movq	R_FLAGS(%rsp), %rax
-	addb	$0x7f, %al	/* overflows where OF was set */
-	sahf
+	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \stride, \width)
+	SAVE_CALL_CLOBBERED
+	DISPATCH \kind, args_\kind, REGS_SIZE
+	RESTORE_FLAGS
 	RESTORE_CALL_CLOBBERED
+	.cfi_remember_state
 	movq	R_BP(%rsp), %rbp
 	.cfi_restore %rbp
 	.cfi_def_cfa %rsp, REGS_SIZE + 16
 	leaq	REGS_SIZE + 8(%rsp), %rsp
 	.cfi_def_cfa_offset 8
 	ret
-	.cfi_endproc
-	.size	ftr__x86_64_args_\kind, . - ftr__x86_64_args_\kind
+	.cfi_restore_state
+	DISPATCH_ASIDE \kind, args_\kind, REGS_SIZE
+	END	ftr__x86_64_args_\kind
 	.endm
 
 /*
@@ -151,39 +419,44 @@ ftr__x86_64_args_\kind:
  *     sp - 16   rbp
  *     sp - 24   flags, if more than the arithmetic ones were changed
  */
-	.macro	REGS_CALLER kind, width
-	.globl	ftr__x86_64_regs_\kind
-	.hidden	ftr__x86_64_regs_\kind
-	.type	ftr__x86_64_regs_\kind, @function
-	.balign	64
-ftr__x86_64_regs_\kind:
-	.cfi_startproc
-	OPEN_FRAME REGS_SIZE + FTR_X86_64_ROOM
+#define FRAME_SIZE (REGS_SIZE + FTR_X86_64_ROOM)
+#define REGS_MARK(bits, stride, width) \
+	FTR__X86_MARK(FTR__MARK_WHOLE | bits, stride, width)
+
+	.macro	REGS_CALLER kind, bits, stride, width
+	BEGIN	ftr__x86_64_regs_\kind
+	OPEN_FRAME FRAME_SIZE
+	SAVE_CALL_CLOBBERED
 	pushfq
 	popq	%rax
 	movq	%rax, R_FLAGS(%rsp)
-	movq	%rax, R_OLDFLAGS(%rsp)
+	movl	%eax, %eax
+	movabsq	$(REGS_MARK(\bits, \stride, \width) << 32), %rcx
+	orq	%rcx, %rax
+	movq	%rax, R_SAVED(%rsp)
 	movq	%rbx, R_BX(%rsp)
-	.cfi_offset %rbx, R_BX - (REGS_SIZE + FTR_X86_64_ROOM + 16)
+	.cfi_offset %rbx, R_BX - (FRAME_SIZE + 16)
 	movq	%r12, R_R12(%rsp)
-	.cfi_offset %r12, R_R12 - (REGS_SIZE + FTR_X86_64_ROOM + 16)
+	.cfi_offset %r12, R_R12 - (FRAME_SIZE + 16)
 	movq	%r13, R_R13(%rsp)
-	.cfi_offset %r13, R_R13 - (REGS_SIZE + FTR_X86_64_ROOM + 16)
+	.cfi_offset %r13, R_R13 - (FRAME_SIZE + 16)
 	movq	%r14, R_R14(%rsp)
-	.cfi_offset %r14, R_R14 - (REGS_SIZE + FTR_X86_64_ROOM + 16)
+	.cfi_offset %r14, R_R14 - (FRAME_SIZE + 16)
 	movq	%r15, R_R15(%rsp)
-	.cfi_offset %r15, R_R15 - (REGS_SIZE + FTR_X86_64_ROOM + 16)
+	.cfi_offset %r15, R_R15 - (FRAME_SIZE + 16)
 	movq	$-1, R_ORIG_AX(%rsp)
 	movq	8(%rbp), %rax
 	movq	%rax, R_IP(%rsp)
+	movq	%rax, R_LAST(%rsp)
 	leaq	16(%rbp), %rax
 	movq	%rax, R_SP(%rsp)
 	movl	%cs, %eax
 	movq	%rax, R_CS(%rsp)
 	movl	%ss, %eax
 	movq	%rax, R_SS(%rsp)
-	DISPATCH \kind, \width, 1
-	leaq	-(REGS_SIZE + FTR_X86_64_ROOM)(%rbp), %rsp
+	DISPATCH \kind, regs_\kind, FRAME_SIZE
+	.cfi_remember_state
+	movq	R_LAST(%rsp), %rax
 	movq	R_SP(%rsp), %rdx
 	movq	%rax, -8(%rdx)
 	movq	R_BP(%rsp), %rax
@@ -193,20 +466,20 @@ ftr__x86_64_regs_\kind:
 	movq	R_R13(%rsp), %r13
 	movq	R_R12(%rsp), %r12
 	movq	R_BX(%rsp), %rbx
-	movq	R_FLAGS(%rsp), %rax
-	movq	R_OLDFLAGS(%rsp), %rcx
-	xorq	%rax, %rcx
-	testq	$~FTR_X86_ARITHMETIC_FLAGS, %rcx
+	movl	R_FLAGS(%rsp), %eax
+	movl	R_SAVED(%rsp), %ecx
+	xorl	%eax, %ecx
+	testl	$~FTR_X86_ARITHMETIC_FLAGS, %ecx
 	jnz	1f
 	leaq	-16(%rdx), %rdx
-	movq	%rdx, R_GROUP(%rsp)
+	movq	%rdx, R_LAST(%rsp)
 	movb	%al, %ah		/* SF ZF AF PF CF */
 	btl	$11, R_FLAGS(%rsp)	/* OF */
 	setc	%al
 	addb	$0x7f, %al
 	sahf
 	RESTORE_CALL_CLOBBERED
-	movq	R_GROUP(%rsp), %rsp
+	movq	R_LAST(%rsp), %rsp
 	.cfi_remember_state
 	.cfi_def_cfa %rsp, 16
 	.cfi_rel_offset %rbp, 0
@@ -222,9 +495,9 @@ ftr__x86_64_regs_\kind:
 1:	.cfi_restore_state
 	movq	%rax, -24(%rdx)
 	leaq	-24(%rdx), %rdx
-	movq	%rdx, R_GROUP(%rsp)
+	movq	%rdx, R_LAST(%rsp)
 	RESTORE_CALL_CLOBBERED
-	movq	R_GROUP(%rsp), %rsp
+	movq	R_LAST(%rsp), %rsp
 	.cfi_def_cfa %rsp, 24
 	.cfi_rel_offset %rbp, 8
 	.cfi_restore %rbx
@@ -238,22 +511,35 @@ ftr__x86_64_regs_\kind:
 	.cfi_def_cfa_offset 8
 	.cfi_restore %rbp
 	ret
-	.cfi_endproc
-	.size	ftr__x86_64_regs_\kind, . - ftr__x86_64_regs_\kind
+	.cfi_restore_state
+	DISPATCH_ASIDE \kind, regs_\kind, FRAME_SIZE
+	END	ftr__x86_64_regs_\kind
 	.endm
+
+	.hidden	ftr__self
+	.hidden	ftr__slot_table
+	.hidden	ftr__x86_wide_masks
+	.hidden	ftr__dispatch_slow
+	.hidden	ftr__dispatch_notice
 
 	.text
 	.globl	ftr__entry_text_start
 	.hidden	ftr__entry_text_start
 ftr__entry_text_start:
-	ARGS_CALLER	none, 0
-	ARGS_CALLER	sse, 16
-	ARGS_CALLER	avx, 32
-	ARGS_CALLER	avx512, 64
-	REGS_CALLER	none, 0
-	REGS_CALLER	sse, 16
-	REGS_CALLER	avx, 32
-	REGS_CALLER	avx512, 64
+	ARGS_NONE
+	REGS_CALLER	none, 0, 0, 0
+	ARGS_CALLER	sse, 0, 16, 16
+	REGS_CALLER	sse, 0, 16, 16
+	ARGS_CALLER	avx, 0, 32, 16
+	REGS_CALLER	avx, 0, 32, 16
+	ARGS_CALLER	avx512, 0, 64, 16
+	REGS_CALLER	avx512, 0, 64, 16
+	ARGS_CALLER	all_sse, FTR__MARK_ALL, 16, 16
+	REGS_CALLER	all_sse, FTR__MARK_ALL, 16, 16
+	ARGS_CALLER	all_avx, FTR__MARK_ALL, 32, 32
+	REGS_CALLER	all_avx, FTR__MARK_ALL, 32, 32
+	ARGS_CALLER	all_avx512, FTR__MARK_ALL, 64, 64
+	REGS_CALLER	all_avx512, FTR__MARK_ALL, 64, 64
 	.globl	ftr__entry_text_end
 	.hidden	ftr__entry_text_end
 ftr__entry_text_end:
@@ -262,15 +548,9 @@ ftr__entry_text_end:
  * Where a traced function goes on whose return was overridden: rsp is as at
  * its entry.
  */
-	.globl	ftr__x86_64_just_return
-	.hidden	ftr__x86_64_just_return
-	.type	ftr__x86_64_just_return, @function
-	.balign	16
-ftr__x86_64_just_return:
-	.cfi_startproc
-	endbr64
+	BEGIN	ftr__x86_64_just_return
+	.cfi_def_cfa_offset 8
 	ret
-	.cfi_endproc
-	.size	ftr__x86_64_just_return, . - ftr__x86_64_just_return
+	END	ftr__x86_64_just_return
 
 	.section .note.GNU-stack, "", @progbits

@@ -6,15 +6,16 @@
  *
  *     S + 16   return address into the parent; the traced function's rsp
  *     S +  8   return address into the traced function (pushed by the site)
- *     S        the slot's number (pushed by the slot)
+ *     S        what the slot pushed: where its struct ftr__slot_hot lies
  *
  * and builds below it
  *
  *     S - room                end of struct ftr_regs; room is 0 for the args
  *                             caller, FTR_X86_64_ROOM for the regs caller:
  *                             what a handler may lower sp by, and three words
- *     S - room - REGS_SIZE    R, struct ftr_regs
- *     aligned down by 64      the vector argument registers, rsp
+ *     S - room - REGS_SIZE    R, struct ftr_regs; a multiple of 16 where the
+ *                             traced function was called as the psABI says
+ *     aligned down by 64      vector registers (backends/x86/vectors.h), rsp
  */
 #ifndef FTR__X86_64_FRAME_H
 #define FTR__X86_64_FRAME_H
@@ -22,9 +23,11 @@
 #define FTR_X86_64_ROOM (256 + 32)
 
 /* Offsets from R.  pt_regs begins at 24, in the order of <asm/ptrace.h>. */
-#define R_GROUP    0
-#define R_WIDTH    16 /* of a saved vector register, bytes; 0: none saved */
-#define R_WHOLE    18 /* the regs caller made it */
+#define R_SAVED    0  /* flags: args, ax after lahf and seto; regs, eflags as found */
+#define R_MARK     4
+#define R_WIDTH    5  /* its second byte */
+#define R_GROUP    8
+#define R_MXCSR    16 /* as found; the word behind it: as it is at the end */
 #define R_PT       24
 #define R_R15      (R_PT + 0)
 #define R_R14      (R_PT + 8)
@@ -47,8 +50,8 @@
 #define R_FLAGS    (R_PT + 144)
 #define R_SP       (R_PT + 152)
 #define R_SS       (R_PT + 160)
-#define R_OLDFLAGS (R_PT + 168) /* flags as found, to see what a handler changed */
-#define REGS_SIZE  (R_OLDFLAGS + 8)
+#define R_LAST     (R_PT + 168) /* regs caller: where to go on; at the end, rsp */
+#define REGS_SIZE  (R_LAST + 8)
 
 /* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
 #define FTR_X86_ARITHMETIC_FLAGS 0x8d5
@@ -59,22 +62,21 @@
 #include <stddef.h>
 
 #include "lib/backend.h"
-#include "lib/regs.h"
+#include "lib/hot.h"
 
 struct ftr_regs {
 	struct ftr__regs_head head;
-	uint16_t vector_width;
-	uint16_t whole;
-	uint32_t unused;
+	uint32_t mxcsr[2];
 	struct pt_regs pt;
-	uintptr_t old_flags;
+	uintptr_t last;
 };
 
 #define FTR__AT(field, offset) \
 	_Static_assert(offsetof(struct ftr_regs, field) == (offset), #field)
 FTR__AT(head.group, R_GROUP);
-FTR__AT(vector_width, R_WIDTH);
-FTR__AT(whole, R_WHOLE);
+FTR__AT(head.saved, R_SAVED);
+FTR__AT(head.mark, R_MARK);
+FTR__AT(mxcsr, R_MXCSR);
 FTR__AT(pt.r15, R_R15);
 FTR__AT(pt.r14, R_R14);
 FTR__AT(pt.r13, R_R13);
@@ -96,7 +98,7 @@ FTR__AT(pt.cs, R_CS);
 FTR__AT(pt.eflags, R_FLAGS);
 FTR__AT(pt.rsp, R_SP);
 FTR__AT(pt.ss, R_SS);
-FTR__AT(old_flags, R_OLDFLAGS);
+FTR__AT(last, R_LAST);
 _Static_assert(sizeof(struct ftr_regs) == REGS_SIZE, "size");
 _Static_assert(FTR_X86_64_ROOM >= FTR_SP_ROOM + 24, "room for flags, rbp and ip below sp");
 

@@ -3,7 +3,7 @@
  * Thread nodes and grace periods, with the test in the part of the dispatcher.
  */
 #include "lib/grace.h"
-#include "lib/regs.h"
+#include "lib/hot.h"
 #include "lib/thread.h"
 #include "tests/unit/unit.h"
 
@@ -30,7 +30,7 @@ START_TEST(test_one_node_a_thread)
 	ck_assert_ptr_eq(ftr__thread_self(), self);
 	ck_assert_ptr_eq(ftr__self, self);
 	ck_assert_int_eq(self->tid, tid_here());
-	ck_assert_uint_eq(self->state & 1, 0);
+	ck_assert_uint_eq(self->frame, 0);
 	ck_assert(ftr__thread_alive(self));
 	ck_assert_uint_eq((uintptr_t)self % 64, 0);
 }
@@ -94,9 +94,8 @@ static struct ftr__thread node;
 /** The thread is inside a handler whose frame is `head`. */
 static void go_inside(struct ftr__regs_head *head)
 {
-	node.state = 7;
-	node.sp = (uintptr_t)head;
-	head->cookie = ftr__thread_cookie(&node, node.state);
+	node.frame = (uintptr_t)head;
+	head->mark = FTR__MARK | FTR__MARK_PLAIN;
 }
 
 START_TEST(test_jumped_over_by_sp)
@@ -104,26 +103,26 @@ START_TEST(test_jumped_over_by_sp)
 	struct ftr__regs_head head;
 
 	go_inside(&head);
-	ck_assert(!ftr__thread_jumped_over(&node, node.sp - 1000));
-	ck_assert(!ftr__thread_jumped_over(&node, node.sp - (1 << 20)));
-	ck_assert(ftr__thread_jumped_over(&node, node.sp + 1000));
+	ck_assert(!ftr__thread_jumped_over(&node, node.frame - 1000));
+	ck_assert(!ftr__thread_jumped_over(&node, node.frame - (1 << 20)));
+	ck_assert(ftr__thread_jumped_over(&node, node.frame + 1000));
 	/* A call nested in a handler is deeper; one at the same place is a new one. */
-	ck_assert(ftr__thread_jumped_over(&node, node.sp));
+	ck_assert(ftr__thread_jumped_over(&node, node.frame));
 }
 END_TEST
 
 /** The frame was overwritten: noticed at once far below, and in a while nearby. */
-START_TEST(test_jumped_over_by_cookie)
+START_TEST(test_jumped_over_by_mark)
 {
 	struct ftr__regs_head head;
 	unsigned i;
 
 	go_inside(&head);
 	for (i = 0; i < 1000; i++)
-		ck_assert(!ftr__thread_jumped_over(&node, node.sp - 1000));
-	head.cookie++;
-	ck_assert(ftr__thread_jumped_over(&node, node.sp - (1 << 20)));
-	for (i = 0; i < 1000 && !ftr__thread_jumped_over(&node, node.sp - 1000); i++)
+		ck_assert(!ftr__thread_jumped_over(&node, node.frame - 1000));
+	head.mark ^= 1u << 31;
+	ck_assert(ftr__thread_jumped_over(&node, node.frame - (1 << 20)));
+	for (i = 0; i < 1000 && !ftr__thread_jumped_over(&node, node.frame - 1000); i++)
 		;
 	ck_assert_uint_lt(i, 1000);
 }
@@ -161,16 +160,15 @@ static void *reader_main(void *arg)
 	struct ftr__thread *self = ftr__thread_self();
 
 	reader->tid = self->tid;
-	self->sp = (uintptr_t)&self;
-	FTR__WRITE_ONCE(self->state, self->state + 1);
+	FTR__WRITE_ONCE(self->frame, (uintptr_t)&self);
 	sem_post(&reader->inside);
 	while (sem_wait(&reader->leave))
 		;
 	FTR__BARRIER();
-	FTR__WRITE_ONCE(self->state, self->state + 1);
+	FTR__WRITE_ONCE(self->frame, 0);
 	FTR__BARRIER();
-	if (FTR__READ_ONCE(self->notify))
-		ftr__grace_notice();
+	if (self->asked != self->answered)
+		ftr__grace_notice(true);
 	return NULL;
 }
 
@@ -208,7 +206,7 @@ static void *end_inside(void *arg)
 {
 	struct ftr__thread *self = ftr__thread_self();
 
-	FTR__WRITE_ONCE(self->state, self->state + 1);
+	FTR__WRITE_ONCE(self->frame, (uintptr_t)&self);
 	return NULL;
 }
 
@@ -270,7 +268,7 @@ int main(void)
 	UNIT_CASE(suite, test_nodes_are_reclaimed);
 	UNIT_CASE(suite, test_ended_thread_is_not_alive);
 	UNIT_CASE(suite, test_jumped_over_by_sp);
-	UNIT_CASE(suite, test_jumped_over_by_cookie);
+	UNIT_CASE(suite, test_jumped_over_by_mark);
 	UNIT_CASE(suite, test_jumped_over_between_stacks);
 	UNIT_CASE(suite, test_wait_names_who_is_late);
 	UNIT_CASE(suite, test_no_wait_for_the_dead);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See vectors.h.
+ */
+#include "backends/x86/vectors.h"
+
+unsigned ftr__vectors_limit = FTR__X86_AVX512;
+uint32_t ftr__x86_wide_masks;
+
+/* SDM volume 1, "Detection of AVX Instructions" and "Detection of AVX-512
+ * Instructions": the compiler's run-time library looks at CPUID and at XCR0. */
+enum ftr__x86_level ftr__x86_vector_level(void)
+{
+	enum ftr__x86_level level = FTR__X86_NO_VECTORS;
+
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("sse2"))
+		level = FTR__X86_SSE;
+	if (__builtin_cpu_supports("avx"))
+		level = FTR__X86_AVX;
+	if (__builtin_cpu_supports("avx512f"))
+		level = FTR__X86_AVX512;
+	ftr__x86_wide_masks = __builtin_cpu_supports("avx512bw") != 0;
+	return level < ftr__vectors_limit ? level : ftr__vectors_limit;
+}
+
+/* What was not saved of each register was zero. */
+static void widen(uint8_t *area, unsigned count, size_t stride, size_t saved)
+{
+	for (unsigned n = 0; n < count; n++)
+		for (size_t i = saved; i < stride; i++)
+			area[n * stride + i] = 0;
+}
+
+void *ftr__x86_vector(struct ftr_regs *regs, unsigned n, unsigned count, size_t *width)
+{
+	struct ftr__regs_head *head = (struct ftr__regs_head *)regs;
+	size_t stride = 16 * ((head->mark & FTR__MARK_OWN) >> FTR__X86_MARK_STRIDE_SHIFT);
+	size_t saved = 16 * ((head->mark & FTR__MARK_WIDTH) >> 8);
+	size_t masks = 0;
+
+	if (width)
+		*width = stride;
+	if (n >= count || !stride)
+		return NULL;
+	if (head->mark & FTR__MARK_ALL && stride == 64)
+		masks = FTR__X86_MASKS_SIZE;
+	uint8_t *area = (uint8_t *)ftr__align_down((uintptr_t)regs - count * stride - masks, 64);
+	widen(area, count, stride, saved);
+	head->mark = (head->mark & ~(uint32_t)FTR__MARK_WIDTH) | (uint32_t)stride / 16 << 8;
+	return area + n * stride;
+}

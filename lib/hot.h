@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the callers' assembly reads and writes of the library's structures, and
+ * the head of every backend's register frame.  Floor 1; for C and assembly.
+ */
+#ifndef FTR__HOT_H
+#define FTR__HOT_H
+
+#define FTR__WORD __SIZEOF_POINTER__
+
+/* struct ftr__thread */
+#define FTR__THREAD_FRAME    0
+#define FTR__THREAD_ASKED    FTR__WORD
+#define FTR__THREAD_ANSWERED (FTR__WORD + 4)
+
+/* struct ftr__set */
+#define FTR__SET_RUN 0
+#define FTR__SET_ARG FTR__WORD
+
+/* struct ftr__slot_hot; a slot pushes its number times the size. */
+#define FTR__SLOT_SET         0
+#define FTR__SLOT_SITE_LENGTH FTR__WORD
+#define FTR__SLOT_HOT_SIZE    (3 * FTR__WORD)
+
+/*
+ * struct ftr__regs_head.mark: FTR__MARK, how wide the saved vector registers
+ * are (its second byte: bytes divided by 16), and
+ */
+#define FTR__MARK       0x46540000
+#define FTR__MARK_MASK  0xffff0000
+#define FTR__MARK_PLAIN 1    /* a lone group's handler runs, and `group` is not set */
+#define FTR__MARK_WHOLE 2    /* the regs caller made the frame */
+#define FTR__MARK_ALL   4    /* all vector registers are saved */
+#define FTR__MARK_OWN   0xf0 /* the backend's own */
+#define FTR__MARK_WIDTH 0xff00
+
+#ifndef __ASSEMBLER__
+
+#include <stdint.h>
+
+struct ftr_group;
+
+struct ftr__regs_head {
+	/* The backend's own. */
+	uint32_t saved;
+	/* Written before the frame is the thread's outermost: where it is not
+	 * found any more, the handler was jumped over. */
+	uint32_t mark;
+	/* Whose handler is running: decides what the accessors allow. */
+	struct ftr_group *group;
+};
+
+#endif /* __ASSEMBLER__ */
+#endif
