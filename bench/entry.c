@@ -30,7 +30,7 @@ enum {
 };
 
 enum {
-	PLAIN, OFF, GPR, XMM, YMM, ZMM, NOSIMD, ARGS, TWO_NOSIMD, TWO,
+	PLAIN, OFF, GPR, XMM, YMM, ZMM, NOSIMD, ARGS, ARGS_WIDE, TWO_NOSIMD, TWO,
 	PT_REGS, PT_REGS_XMM, PT_REGS_YMM, PT_REGS_ZMM, FLAGS, REGS_NOSIMD, REGS, TRAP, VARIANTS
 };
 
@@ -39,8 +39,12 @@ void bench_loop_plain(long n), bench_loop_off(long n), bench_loop_floor_gpr(long
 	bench_loop_floor_pt_regs(long n), bench_loop_floor_pt_regs_xmm(long n),
 	bench_loop_floor_pt_regs_ymm(long n), bench_loop_floor_pt_regs_zmm(long n),
 	bench_loop_floor_flags(long n), bench_loop_args_nosimd(long n), bench_loop_args(long n),
+	bench_loop_args_wide(long n),
 	bench_loop_regs_nosimd(long n), bench_loop_regs(long n), bench_loop_two_nosimd(long n),
 	bench_loop_two(long n), bench_loop_trap(long n);
+
+/* Set the upper parts of vector register 0, in full width; zero all of them. */
+void bench_widen(void), bench_narrow(void);
 
 struct variant {
 	const char *name;
@@ -61,10 +65,12 @@ static struct variant variants[VARIANTS] = {
 	[ZMM] = { "floor: 9 registers, zmm0-7", bench_loop_floor_zmm, ZMM },
 	[NOSIMD] = { "libftr, args, no SIMD", bench_loop_args_nosimd, GPR, "bench_fn_args_nosimd",
 		     FTR_GROUP_NO_SIMD, 1 },
-	[ARGS] = { "libftr, args (the default)", bench_loop_args, XMM, "bench_fn_args", 0, 1 },
-	[TWO_NOSIMD] = { "libftr, two groups, no SIMD", bench_loop_two_nosimd, GPR,
+	[ARGS] = { "libftr, args (the default)", bench_loop_args, GPR, "bench_fn_args", 0, 1 },
+	[ARGS_WIDE] = { "libftr, args, upper halves in use", bench_loop_args_wide, XMM,
+			"bench_fn_args_wide", 0, 1 },
+	[TWO_NOSIMD] = { "libftr, two groups, no SIMD", bench_loop_two_nosimd, NOSIMD,
 			 "bench_fn_two_nosimd", FTR_GROUP_NO_SIMD, 2 },
-	[TWO] = { "libftr, two groups", bench_loop_two, XMM, "bench_fn_two", 0, 2 },
+	[TWO] = { "libftr, two groups", bench_loop_two, ARGS, "bench_fn_two", 0, 2 },
 	[PT_REGS] = { "floor: a pt_regs", bench_loop_floor_pt_regs, PT_REGS },
 	[PT_REGS_XMM] = { "floor: a pt_regs, xmm0-7", bench_loop_floor_pt_regs_xmm, PT_REGS_XMM },
 	[PT_REGS_YMM] = { "floor: a pt_regs, ymm0-7", bench_loop_floor_pt_regs_ymm, PT_REGS_YMM },
@@ -72,8 +78,7 @@ static struct variant variants[VARIANTS] = {
 	[FLAGS] = { "floor: a pt_regs, pushfq, popfq", bench_loop_floor_flags, FLAGS },
 	[REGS_NOSIMD] = { "libftr, regs, no SIMD", bench_loop_regs_nosimd, PT_REGS,
 			  "bench_fn_regs_nosimd", FTR_GROUP_REGS | FTR_GROUP_NO_SIMD, 1 },
-	[REGS] = { "libftr, regs", bench_loop_regs, PT_REGS_XMM, "bench_fn_regs", FTR_GROUP_REGS,
-		   1 },
+	[REGS] = { "libftr, regs", bench_loop_regs, PT_REGS, "bench_fn_regs", FTR_GROUP_REGS, 1 },
 	[TRAP] = { "floor of a trap: int3, SIGTRAP, return", bench_loop_trap, TRAP },
 };
 
@@ -90,7 +95,9 @@ static struct ftr_group *new_group(const char *pattern, uint32_t flags)
 	return group;
 }
 
-/* Which vector registers the CPU has: 0: xmm, 1: ymm, 2: zmm. */
+/* Which vector registers the CPU has: 0: xmm, 1: ymm, 2: zmm.  For subjects.S. */
+int bench_widest;
+
 static int widest(void)
 {
 	return __builtin_cpu_supports("avx512f") ? 2 : __builtin_cpu_supports("avx") ? 1 : 0;
@@ -102,12 +109,11 @@ static int available(int i)
 	       !((i == ZMM || i == PT_REGS_ZMM) && widest() < 2);
 }
 
-/* The library saves the vector registers as wide as the CPU has them. */
+/* Where upper parts are in use the library saves registers as wide as the CPU
+ * has them. */
 static void choose_floors(void)
 {
-	variants[ARGS].floor += widest();
-	variants[TWO].floor += widest();
-	variants[REGS].floor += widest();
+	variants[ARGS_WIDE].floor += widest();
 }
 
 /* A handler that is not called would be cheap. */
@@ -146,10 +152,15 @@ static double time_loop(const struct variant *variant)
 	long n = variant == &variants[TRAP] ? TRAP_CALLS : HOT_CALLS;
 	uint64_t start;
 
+	if (variant == &variants[ARGS_WIDE])
+		bench_widen();
 	variant->loop(n / 100);
 	start = bench_now();
 	variant->loop(n);
-	return (double)(bench_now() - start) / (double)n;
+	uint64_t took = bench_now() - start;
+	if (variant == &variants[ARGS_WIDE])
+		bench_narrow();
+	return (double)took / (double)n;
 }
 
 static void measure_hot(void)
@@ -175,6 +186,13 @@ static double over(double value, double base)
 	return difference > -0.005 && difference < 0.005 ? 0 : difference;
 }
 
+static const char *short_name(const char *name)
+{
+	const char *colon = strstr(name, "floor: ");
+
+	return colon ? colon + strlen("floor: ") : name + strlen("libftr, ");
+}
+
 static void print_row(const struct variant *table, int i, int base)
 {
 	double low = bench_min(&table[i].ns), middle = bench_median(&table[i].ns);
@@ -190,7 +208,7 @@ static void print_row(const struct variant *table, int i, int base)
 	printf("  %-40s %8.2f %8.2f", table[i].name, low, middle);
 	if (floor != i)
 		printf("   %5.2f x %s", low / over(bench_min(&table[floor].ns), base_min),
-		       table[floor].name + strlen("floor: "));
+		       short_name(table[floor].name));
 	putchar('\n');
 }
 
@@ -279,6 +297,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		bench_fail("usage: entry MODULE-DIRECTORY");
 	bench_check(ftr_init(NULL), "ftr_init");
+	bench_widest = widest();
 	choose_floors();
 	attach_hot();
 	measure_hot();

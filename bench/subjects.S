@@ -65,6 +65,7 @@ bench_trap:
 	subject	off,		site
 	subject	args_nosimd,	site
 	subject	args,		site
+	subject	args_wide,	site
 	subject	regs_nosimd,	site
 	subject	regs,		site
 	subject	two_nosimd,	site
@@ -79,5 +80,33 @@ bench_trap:
 	subject	floor_pt_regs_zmm, call bench_floor_pt_regs_zmm
 	subject	floor_flags,	call bench_floor_pt_regs_flags
 	subject	trap,		trap
+
+/* As wide as bench_widest says: 0 xmm, 1 ymm, 2 zmm. */
+	.globl	bench_widen
+	.type	bench_widen, @function
+bench_widen:
+	.cfi_startproc
+	endbr64
+	cmpl	$1, bench_widest(%rip)
+	jl	2f
+	je	1f
+	vpternlogd $0xff, %zmm0, %zmm0, %zmm0
+	ret
+1:	vcmptrueps %ymm0, %ymm0, %ymm0
+2:	ret
+	.cfi_endproc
+	.size	bench_widen, . - bench_widen
+
+	.globl	bench_narrow
+	.type	bench_narrow, @function
+bench_narrow:
+	.cfi_startproc
+	endbr64
+	cmpl	$1, bench_widest(%rip)
+	jl	1f
+	vzeroupper
+1:	ret
+	.cfi_endproc
+	.size	bench_narrow, . - bench_narrow
 
 	.section .note.GNU-stack, "", @progbits

@@ -29,6 +29,9 @@ static int check_options(const struct ftr_group_options *o)
 		return ftr__fail(EINVAL, "ftr_group_options: no entry handler");
 	if (o->entry_data_size)
 		return ftr__fail(EINVAL, "ftr_group_options: entry data without an exit handler");
+	if (o->flags & FTR_GROUP_NO_SIMD && o->flags & FTR_GROUP_ALL_VECTORS)
+		return ftr__fail(EINVAL, "ftr_group_options: FTR_GROUP_NO_SIMD and"
+				 " FTR_GROUP_ALL_VECTORS contradict each other");
 	if (o->flags & ~ftr__backend->group_flags)
 		return ftr__fail(EOPNOTSUPP, "group flags %#x are not available in this version on"
 				 " %s", o->flags & ~ftr__backend->group_flags, ftr__backend->name);

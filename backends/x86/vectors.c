@@ -24,12 +24,13 @@ enum ftr__x86_level ftr__x86_vector_level(void)
 	return level < ftr__vectors_limit ? level : ftr__vectors_limit;
 }
 
-/* What was not saved of each register was zero. */
+/* Narrow registers lie side by side; what was not saved of each was zero.  From
+ * the last on, so that none is overwritten before it was moved. */
 static void widen(uint8_t *area, unsigned count, size_t stride, size_t saved)
 {
-	for (unsigned n = 0; n < count; n++)
-		for (size_t i = saved; i < stride; i++)
-			area[n * stride + i] = 0;
+	for (unsigned n = count; n--;)
+		for (size_t i = stride; i--;)
+			area[n * stride + i] = i < saved ? area[n * saved + i] : 0;
 }
 
 void *ftr__x86_vector(struct ftr_regs *regs, unsigned n, unsigned count, size_t *width)
@@ -46,7 +47,8 @@ void *ftr__x86_vector(struct ftr_regs *regs, unsigned n, unsigned count, size_t 
 	if (head->mark & FTR__MARK_ALL && stride == 64)
 		masks = FTR__X86_MASKS_SIZE;
 	uint8_t *area = (uint8_t *)ftr__align_down((uintptr_t)regs - count * stride - masks, 64);
-	widen(area, count, stride, saved);
+	if (saved < stride)
+		widen(area, count, stride, saved);
 	head->mark = (head->mark & ~(uint32_t)FTR__MARK_WIDTH) | (uint32_t)stride / 16 << 8;
 	return area + n * stride;
 }

@@ -4,12 +4,12 @@
  *
  * The area lies below struct ftr_regs, aligned down to 64: register n at
  * n * stride, then, with all of AVX-512, the mask registers in 8 bytes each.
- * The stride is the register's full width.  Only the low 16 bytes of each are
- * saved where all upper parts are zero: saving these would double the cost on
- * CPUs whose data paths are half as wide, and loading them marks them used
- * (Intel's optimization manual, "Mixing AVX Code With SSE Code": then every
- * legacy SSE instruction pays until the next vzeroupper).  The second byte of
- * the frame's mark says how much of each is in the area.
+ * The stride is the register's full width.  Where all upper parts are zero only
+ * the low 16 bytes of each are saved, side by side: storing the rest takes
+ * longer than to look, and loading it marks it used (Intel's optimization
+ * manual, "Mixing AVX Code With SSE Code": then every legacy SSE instruction
+ * pays until the next vzeroupper).  The second byte of the frame's mark says
+ * how much of each is in the area.
  */
 #ifndef FTR__X86_VECTORS_H
 #define FTR__X86_VECTORS_H

@@ -32,16 +32,17 @@
 #include "backends/x86/vectors.h"
 #include "backends/x86_64/frame.h"
 
-/* The registers that a call may change, at R + offset; rax is saved already. */
+/* The registers that a call may change. */
 	.macro	SAVE_CALL_CLOBBERED
+	movq	%r11, R_R11(%rsp)
+	movq	%r10, R_R10(%rsp)
+	movq	%r9, R_R9(%rsp)
+	movq	%r8, R_R8(%rsp)
+	movq	%rax, R_AX(%rsp)
 	movq	%rcx, R_CX(%rsp)
 	movq	%rdx, R_DX(%rsp)
 	movq	%rsi, R_SI(%rsp)
 	movq	%rdi, R_DI(%rsp)
-	movq	%r8, R_R8(%rsp)
-	movq	%r9, R_R9(%rsp)
-	movq	%r10, R_R10(%rsp)
-	movq	%r11, R_R11(%rsp)
 	.endm
 
 	.macro	RESTORE_CALL_CLOBBERED
@@ -157,9 +158,8 @@
 	BEGIN	ftr__x86_64_args_none
 	leaq	-REGS_SIZE(%rsp), %rsp
 	.cfi_adjust_cfa_offset REGS_SIZE
-	movq	%rax, R_AX(%rsp)
-	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN, 0, 0)
 	SAVE_CALL_CLOBBERED
+	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN, 0, 0)
 	movq	%rsp, %rcx
 	STEP_INSIDE %rsp, REGS_SIZE, .Lslow
 	testl	$15, %esp
@@ -198,6 +198,20 @@
 	andq	$-64, %rsp
 	.endm
 
+/* Narrow registers side by side: one wide store instead of several.  Their
+ * upper parts are known to be zero. */
+	.macro	PACK a, b, scratch
+	vinsertf128 $1, %xmm\b, %ymm\a, %ymm\scratch
+	vmovaps	%ymm\scratch, \a * 16(%rsp)
+	.endm
+
+	.macro	PACK4 a, b, c, d, scratch
+	vinserti32x4 $1, %xmm\b, %zmm\a, %zmm\scratch
+	vinserti32x4 $2, %xmm\c, %zmm\scratch, %zmm\scratch
+	vinserti32x4 $3, %xmm\d, %zmm\scratch, %zmm\scratch
+	vmovaps	%zmm\scratch, \a * 16(%rsp)
+	.endm
+
 /*
  * rbp = R + frame.  Where a macro jumps to \fn\()_wide... its partner in
  * WIDE_VECTORS, below the function's ret, goes on at the label behind.
@@ -223,7 +237,10 @@
 	vextractf128 $1, %ymm15, %xmm15
 	vptest	%xmm15, %xmm15
 	jnz	.L\fn\()_wide
-	FTR_X86_STORE vmovaps, xmm, 32, rsp, ARGS_REGISTERS
+	PACK 0, 1, 15
+	PACK 2, 3, 14
+	PACK 4, 5, 15
+	PACK 6, 7, 14
 .L\fn\()_saved:
 	.endm
 
@@ -238,7 +255,8 @@
 	kmovw	%k1, %eax
 	testl	$0xfff0, %eax	/* the doublewords above the low 16 bytes */
 	jnz	.L\fn\()_wide
-	FTR_X86_STORE vmovaps, xmm, 64, rsp, ARGS_REGISTERS
+	PACK4 0, 1, 2, 3, 16
+	PACK4 4, 5, 6, 7, 17
 .L\fn\()_saved:
 	.endm
 
@@ -276,14 +294,14 @@
 	.macro	LOAD_avx fn, frame
 	cmpb	$(16 / 16), R_WIDTH - (\frame)(%rbp)
 	jne	.L\fn\()_load_wide
-	FTR_X86_LOAD vmovaps, xmm, 32, rsp, ARGS_REGISTERS
+	FTR_X86_LOAD vmovaps, xmm, 16, rsp, ARGS_REGISTERS
 .L\fn\()_loaded:
 	.endm
 
 	.macro	LOAD_avx512 fn, frame
 	cmpb	$(16 / 16), R_WIDTH - (\frame)(%rbp)
 	jne	.L\fn\()_load_wide
-	FTR_X86_LOAD vmovaps, xmm, 64, rsp, ARGS_REGISTERS
+	FTR_X86_LOAD vmovaps, xmm, 16, rsp, ARGS_REGISTERS
 .L\fn\()_loaded:
 	.endm
 
@@ -350,17 +368,6 @@
 
 /* --- with a frame pointer --------------------------------------------------------- */
 
-/* Build the frame: rsp = R, rbp = S.  No flag changes (lea, mov). */
-	.macro	OPEN_FRAME size
-	leaq	-(\size)(%rsp), %rsp
-	.cfi_adjust_cfa_offset \size
-	movq	%rbp, R_BP(%rsp)
-	.cfi_rel_offset %rbp, R_BP
-	movq	%rax, R_AX(%rsp)
-	leaq	(\size)(%rsp), %rbp
-	.cfi_def_cfa %rbp, 16
-	.endm
-
 /* Save vectors, run the handlers, load vectors. */
 	.macro	DISPATCH kind, fn, frame
 	SAVE_\kind \fn, \frame
@@ -393,9 +400,14 @@
 
 	.macro	ARGS_CALLER kind, bits, stride, width
 	BEGIN	ftr__x86_64_args_\kind
-	OPEN_FRAME REGS_SIZE
-	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \stride, \width)
+	leaq	-REGS_SIZE(%rsp), %rsp
+	.cfi_adjust_cfa_offset REGS_SIZE
+	movq	%rbp, R_BP(%rsp)
+	.cfi_rel_offset %rbp, R_BP
+	leaq	REGS_SIZE(%rsp), %rbp
+	.cfi_def_cfa %rbp, 16
 	SAVE_CALL_CLOBBERED
+	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \stride, \width)
 	DISPATCH \kind, args_\kind, REGS_SIZE
 	RESTORE_FLAGS
 	RESTORE_CALL_CLOBBERED
@@ -412,99 +424,134 @@
 	.endm
 
 /*
- * Leaving the regs caller: rsp may have been changed, so what is needed last
- * is written below the new rsp first, where no signal handler can overwrite it:
+ * Leaving the regs caller.  Where neither sp nor a flag that sahf cannot set nor
+ * the way to go on was changed, as the args caller does; else what is needed last is written below
+ * the new rsp first, where no signal handler can overwrite it:
  *
  *     sp -  8   where execution goes on
  *     sp - 16   rbp
- *     sp - 24   flags, if more than the arithmetic ones were changed
+ *     sp - 24   flags, if sahf cannot set them
  */
 #define FRAME_SIZE (REGS_SIZE + FTR_X86_64_ROOM)
+/* What a handler set: from here on an unwinder sees these, too. */
+	.macro	RESTORE_CALLEE_SAVED
+	movq	R_R15(%rsp), %r15
+	.cfi_restore %r15
+	movq	R_R14(%rsp), %r14
+	.cfi_restore %r14
+	movq	R_R13(%rsp), %r13
+	.cfi_restore %r13
+	movq	R_R12(%rsp), %r12
+	.cfi_restore %r12
+	movq	R_BX(%rsp), %rbx
+	.cfi_restore %rbx
+	.endm
+
+/* ecx holds eflags. */
+	.macro	LOAD_ARITHMETIC_FLAGS
+	movb	%cl, %ah		/* SF ZF AF PF CF */
+	btl	$11, %ecx		/* OF */
+	setc	%al
+	addb	$0x7f, %al
+	sahf
+	.endm
+
 #define REGS_MARK(bits, stride, width) \
 	FTR__X86_MARK(FTR__MARK_WHOLE | bits, stride, width)
 
 	.macro	REGS_CALLER kind, bits, stride, width
 	BEGIN	ftr__x86_64_regs_\kind
-	OPEN_FRAME FRAME_SIZE
-	SAVE_CALL_CLOBBERED
+	/* No flag changes (lea, mov) before they are pushed to their place. */
+	leaq	-(FRAME_SIZE - R_FLAGS - 8)(%rsp), %rsp
+	.cfi_adjust_cfa_offset FRAME_SIZE - R_FLAGS - 8
 	pushfq
-	popq	%rax
-	movq	%rax, R_FLAGS(%rsp)
-	movl	%eax, %eax
-	movabsq	$(REGS_MARK(\bits, \stride, \width) << 32), %rcx
-	orq	%rcx, %rax
-	movq	%rax, R_SAVED(%rsp)
-	movq	%rbx, R_BX(%rsp)
-	.cfi_offset %rbx, R_BX - (FRAME_SIZE + 16)
-	movq	%r12, R_R12(%rsp)
-	.cfi_offset %r12, R_R12 - (FRAME_SIZE + 16)
-	movq	%r13, R_R13(%rsp)
-	.cfi_offset %r13, R_R13 - (FRAME_SIZE + 16)
-	movq	%r14, R_R14(%rsp)
-	.cfi_offset %r14, R_R14 - (FRAME_SIZE + 16)
+	.cfi_adjust_cfa_offset 8
+	leaq	-R_FLAGS(%rsp), %rsp
+	.cfi_adjust_cfa_offset R_FLAGS
+	/* In ascending order: some CPUs join neighbouring stores. */
 	movq	%r15, R_R15(%rsp)
-	.cfi_offset %r15, R_R15 - (FRAME_SIZE + 16)
+	.cfi_rel_offset %r15, R_R15
+	movq	%r14, R_R14(%rsp)
+	.cfi_rel_offset %r14, R_R14
+	movq	%r13, R_R13(%rsp)
+	.cfi_rel_offset %r13, R_R13
+	movq	%r12, R_R12(%rsp)
+	.cfi_rel_offset %r12, R_R12
+	movq	%rbp, R_BP(%rsp)
+	.cfi_rel_offset %rbp, R_BP
+	movq	%rbx, R_BX(%rsp)
+	.cfi_rel_offset %rbx, R_BX
+	leaq	FRAME_SIZE(%rsp), %rbp
+	.cfi_def_cfa %rbp, 16
+	SAVE_CALL_CLOBBERED
 	movq	$-1, R_ORIG_AX(%rsp)
 	movq	8(%rbp), %rax
 	movq	%rax, R_IP(%rsp)
+	movl	%cs, %ecx
+	movq	%rcx, R_CS(%rsp)
+	leaq	16(%rbp), %rcx
+	movq	%rcx, R_SP(%rsp)
+	movl	%ss, %ecx
+	movq	%rcx, R_SS(%rsp)
 	movq	%rax, R_LAST(%rsp)
-	leaq	16(%rbp), %rax
-	movq	%rax, R_SP(%rsp)
-	movl	%cs, %eax
-	movq	%rax, R_CS(%rsp)
-	movl	%ss, %eax
-	movq	%rax, R_SS(%rsp)
+	movl	R_FLAGS(%rsp), %eax
+	movabsq	$(REGS_MARK(\bits, \stride, \width) << 32), %rcx
+	orq	%rcx, %rax
+	movq	%rax, R_SAVED(%rsp)
 	DISPATCH \kind, regs_\kind, FRAME_SIZE
 	.cfi_remember_state
 	movq	R_LAST(%rsp), %rax
+	leaq	16(%rbp), %rdx
+	cmpq	R_SP(%rsp), %rdx
+	jne	1f
+	movl	R_FLAGS(%rsp), %ecx
+	movl	R_SAVED(%rsp), %edx
+	xorl	%ecx, %edx
+	testl	$~FTR_X86_ARITHMETIC_FLAGS, %edx
+	jnz	1f
+	cmpq	%rax, 8(%rbp)
+	jne	1f
+	RESTORE_CALLEE_SAVED
+	LOAD_ARITHMETIC_FLAGS
+	RESTORE_CALL_CLOBBERED
+	movq	R_BP(%rsp), %rbp
+	.cfi_restore %rbp
+	.cfi_def_cfa %rsp, FRAME_SIZE + 16
+	leaq	FRAME_SIZE + 8(%rsp), %rsp
+	.cfi_def_cfa_offset 8
+	ret
+	.cfi_restore_state
+	.cfi_remember_state
+1:	movl	R_FLAGS(%rsp), %ecx
 	movq	R_SP(%rsp), %rdx
 	movq	%rax, -8(%rdx)
 	movq	R_BP(%rsp), %rax
 	movq	%rax, -16(%rdx)
-	movq	R_R15(%rsp), %r15
-	movq	R_R14(%rsp), %r14
-	movq	R_R13(%rsp), %r13
-	movq	R_R12(%rsp), %r12
-	movq	R_BX(%rsp), %rbx
-	movl	R_FLAGS(%rsp), %eax
-	movl	R_SAVED(%rsp), %ecx
-	xorl	%eax, %ecx
-	testl	$~FTR_X86_ARITHMETIC_FLAGS, %ecx
-	jnz	1f
+	RESTORE_CALLEE_SAVED
+	movl	%ecx, %eax
+	xorl	R_SAVED(%rsp), %eax
+	testl	$~FTR_X86_ARITHMETIC_FLAGS, %eax
+	jnz	2f
 	leaq	-16(%rdx), %rdx
 	movq	%rdx, R_LAST(%rsp)
-	movb	%al, %ah		/* SF ZF AF PF CF */
-	btl	$11, R_FLAGS(%rsp)	/* OF */
-	setc	%al
-	addb	$0x7f, %al
-	sahf
+	LOAD_ARITHMETIC_FLAGS
 	RESTORE_CALL_CLOBBERED
 	movq	R_LAST(%rsp), %rsp
 	.cfi_remember_state
 	.cfi_def_cfa %rsp, 16
 	.cfi_rel_offset %rbp, 0
-	.cfi_restore %rbx
-	.cfi_restore %r12
-	.cfi_restore %r13
-	.cfi_restore %r14
-	.cfi_restore %r15
 	popq	%rbp
 	.cfi_def_cfa_offset 8
 	.cfi_restore %rbp
 	ret
-1:	.cfi_restore_state
-	movq	%rax, -24(%rdx)
+	.cfi_restore_state
+2:	movq	%rcx, -24(%rdx)
 	leaq	-24(%rdx), %rdx
 	movq	%rdx, R_LAST(%rsp)
 	RESTORE_CALL_CLOBBERED
 	movq	R_LAST(%rsp), %rsp
 	.cfi_def_cfa %rsp, 24
 	.cfi_rel_offset %rbp, 8
-	.cfi_restore %rbx
-	.cfi_restore %r12
-	.cfi_restore %r13
-	.cfi_restore %r14
-	.cfi_restore %r15
 	popfq
 	.cfi_def_cfa_offset 16
 	popq	%rbp

@@ -45,7 +45,10 @@ enum {
 	/** The promise that the handler, and all it calls, was compiled with
 	 *  general registers only (-mgeneral-regs-only): nothing vector is saved. */
 	FTR_GROUP_NO_SIMD = 8,
-	/** Save all vector and mask registers (not available in this version). */
+	/** Save all vector and mask registers, and mxcsr: for traced functions
+	 *  whose callers keep more than the calling convention promises them, as
+	 *  ms_abi callers and gcc's -fipa-ra do (FTR_TRACEABLE forbids the
+	 *  latter).  Contradicts FTR_GROUP_NO_SIMD. */
 	FTR_GROUP_ALL_VECTORS = 16,
 	/** i386: the kernel's old pt_regs layout (not available in this version). */
 	FTR_GROUP_SP_OVERLAY = 32,

@@ -82,10 +82,12 @@ FTR_API int ftr_regs_set_return_value(struct ftr_regs *regs, uintptr_t value);
 FTR_API int ftr_regs_override_return(struct ftr_regs *regs, uintptr_t value);
 
 /**
- * A vector argument register as saved, readable and writable.
- * @param n      its number, 0 to 7.
- * @param width  where not NULL, receives its width in bytes: 16, 32 or 64.
- * @return NULL where it was not saved (FTR_GROUP_NO_SIMD).
+ * A vector register as saved, readable and writable.
+ * @param n      its number: 0 to 7, the argument registers; where a group on the
+ *               site has FTR_GROUP_ALL_VECTORS any that the CPU has.
+ * @param width  where not NULL, receives its width in bytes: 16, 32 or 64, the
+ *               CPU's full width; 0: none was saved.
+ * @return NULL where it was not saved, and for groups with FTR_GROUP_NO_SIMD.
  */
 FTR_API void *ftr_regs_vector(struct ftr_regs *regs, unsigned n, size_t *width);
 

@@ -20,8 +20,8 @@ enum { NO_GROUPS = 3 };
 
 START_TEST(test_group_options)
 {
-	static const uint32_t missing[] = { FTR_GROUP_ALL_VECTORS, FTR_GROUP_SP_OVERLAY,
-					    FTR_GROUP_UNWOUND_EXITS, FTR_GROUP_UNINSTRUMENTED };
+	static const uint32_t missing[] = { FTR_GROUP_SP_OVERLAY, FTR_GROUP_UNWOUND_EXITS,
+					    FTR_GROUP_UNINSTRUMENTED };
 	struct {
 		struct ftr_group_options options;
 		uint64_t tail;
@@ -42,6 +42,8 @@ START_TEST(test_group_options)
 	bad.flags = 256;
 	REFUSED(ftr_group_new(&group, &bad), -EINVAL);
 	bad.flags = 0x80000000u;
+	REFUSED(ftr_group_new(&group, &bad), -EINVAL);
+	bad.flags = FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS;
 	REFUSED(ftr_group_new(&group, &bad), -EINVAL);
 	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
 		bad.flags = missing[i];
