@@ -30,7 +30,7 @@ enum {
 };
 
 enum {
-	PLAIN, OFF, GPR, XMM, YMM, ZMM, NOSIMD, ARGS, ARGS_WIDE, TWO_NOSIMD, TWO,
+	PLAIN, OFF, GPR, XMM, YMM, ZMM, NOSIMD, ARGS, ARGS_WIDE, TWO_NOSIMD, TWO, CROWD,
 	PT_REGS, PT_REGS_XMM, PT_REGS_YMM, PT_REGS_ZMM, FLAGS, REGS_NOSIMD, REGS, TRAP, VARIANTS
 };
 
@@ -71,6 +71,9 @@ static struct variant variants[VARIANTS] = {
 	[TWO_NOSIMD] = { "libftr, two groups, no SIMD", bench_loop_two_nosimd, NOSIMD,
 			 "bench_fn_two_nosimd", FTR_GROUP_NO_SIMD, 2 },
 	[TWO] = { "libftr, two groups", bench_loop_two, ARGS, "bench_fn_two", 0, 2 },
+	/* Measured last, with these groups attached to a function of their own. */
+	[CROWD] = { "libftr, 64 more groups elsewhere", bench_loop_args_nosimd, NOSIMD,
+		    "bench_fn_crowd", FTR_GROUP_NO_SIMD, 64 },
 	[PT_REGS] = { "floor: a pt_regs", bench_loop_floor_pt_regs, PT_REGS },
 	[PT_REGS_XMM] = { "floor: a pt_regs, xmm0-7", bench_loop_floor_pt_regs_xmm, PT_REGS_XMM },
 	[PT_REGS_YMM] = { "floor: a pt_regs, ymm0-7", bench_loop_floor_pt_regs_ymm, PT_REGS_YMM },
@@ -139,12 +142,17 @@ static void attach(struct ftr_group *group, const char *name)
 	ftr_group_for_each(group, check_calls, (void *)name);
 }
 
+static void attach_variant(const struct variant *variant)
+{
+	for (int g = 0; g < variant->groups; g++)
+		attach(new_group(variant->function, variant->flags), variant->name);
+}
+
 static void attach_hot(void)
 {
 	for (int i = 0; i < VARIANTS; i++)
-		for (int g = 0; g < variants[i].groups; g++)
-			attach(new_group(variants[i].function, variants[i].flags),
-			       variants[i].name);
+		if (i != CROWD)
+			attach_variant(&variants[i]);
 }
 
 static double time_loop(const struct variant *variant)
@@ -167,7 +175,7 @@ static void measure_hot(void)
 {
 	for (int round = 0; round < HOT_ROUNDS; round++) {
 		for (int i = 0; i < VARIANTS; i++) {
-			if (!available(i))
+			if (!available(i) || i == CROWD)
 				continue;
 			if (i == TRAP)
 				bench_traps_take();
@@ -176,6 +184,13 @@ static void measure_hot(void)
 				bench_traps_give();
 		}
 	}
+}
+
+static void measure_crowd(void)
+{
+	attach_variant(&variants[CROWD]);
+	for (int round = 0; round < HOT_ROUNDS; round++)
+		bench_add(&variants[CROWD].ns, time_loop(&variants[CROWD]));
 }
 
 /* A difference too small to print is none: no "-0.00". */
@@ -301,6 +316,7 @@ int main(int argc, char **argv)
 	choose_floors();
 	attach_hot();
 	measure_hot();
+	measure_crowd();
 	print_hot();
 	measure_cold(argv[1]);
 	print_cold();

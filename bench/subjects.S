@@ -70,6 +70,7 @@ bench_trap:
 	subject	regs,		site
 	subject	two_nosimd,	site
 	subject	two,		site
+	subject	crowd,		site
 	subject	floor_gpr,	call bench_floor_gpr
 	subject	floor_xmm,	call bench_floor_xmm
 	subject	floor_ymm,	call bench_floor_ymm

@@ -59,14 +59,13 @@ FTR__BARE int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_gro
 			       struct ftr_regs *regs)
 {
 	const struct ftr__set *set = (const struct ftr__set *)arg;
+	const struct ftr__member *m = set->members, *end = m + set->n;
 	struct ftr__regs_head *head = not_plain(regs);
-	uint32_t i = 0, n = set->n;
 
 	do {
-		const struct ftr__member *m = &set->members[i];
 		head->group = m->group;
 		m->entry(ip, parent_ip, m->group, regs);
-	} while (++i < n);
+	} while (++m < end);
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 
 enum { BUCKETS = 256 };
 
-struct ftr__set ftr__set_empty = { .run = ftr__run_members, .arg = &ftr__set_empty, .refs = 1 };
+struct ftr__set ftr__set_empty = { .run = ftr__run_checked, .arg = &ftr__set_empty, .refs = 1 };
 const struct ftr__set ftr__set_retired = { .run = ftr__run_retired, .any = FTR__SET_RETIRED };
 
 static struct ftr__set *buckets[BUCKETS];

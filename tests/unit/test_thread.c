@@ -202,6 +202,42 @@ START_TEST(test_wait_names_who_is_late)
 }
 END_TEST
 
+/** Leaves when it is asked to tell, and is inside again at once, for long. */
+static void *leave_and_return(void *arg)
+{
+	struct reader *reader = arg;
+	struct ftr__thread *self = ftr__thread_self();
+
+	FTR__WRITE_ONCE(self->frame, (uintptr_t)&self);
+	sem_post(&reader->inside);
+	while (FTR__READ_ONCE(self->asked) == self->answered)
+		;
+	FTR__WRITE_ONCE(self->frame, 0);
+	ftr__grace_notice(true);
+	FTR__WRITE_ONCE(self->frame, (uintptr_t)&self);
+	while (sem_wait(&reader->leave))
+		;
+	FTR__WRITE_ONCE(self->frame, 0);
+	return NULL;
+}
+
+/** H8: who was inside and is inside again has left in between. */
+START_TEST(test_left_and_came_again)
+{
+	struct reader reader;
+	pid_t late = 0;
+
+	ck_assert_int_eq(ftr__grace_init(), 0);
+	sem_init(&reader.inside, 0, 0);
+	sem_init(&reader.leave, 0, 0);
+	ck_assert_int_eq(pthread_create(&reader.thread, NULL, leave_and_return, &reader), 0);
+	while (sem_wait(&reader.inside))
+		;
+	ck_assert_int_eq(ftr__grace_wait(5000, &late), 0);
+	reader_finish(&reader);
+}
+END_TEST
+
 static void *end_inside(void *arg)
 {
 	struct ftr__thread *self = ftr__thread_self();
@@ -271,6 +307,7 @@ int main(void)
 	UNIT_CASE(suite, test_jumped_over_by_mark);
 	UNIT_CASE(suite, test_jumped_over_between_stacks);
 	UNIT_CASE(suite, test_wait_names_who_is_late);
+	UNIT_CASE(suite, test_left_and_came_again);
 	UNIT_CASE(suite, test_no_wait_for_the_dead);
 	UNIT_CASE(suite, test_async_after_the_last_leaves);
 	return unit_main(suite);
