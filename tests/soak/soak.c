@@ -293,7 +293,7 @@ static void compare_usage(struct soak_usage before, struct soak_usage after)
 	if (after.descriptors != before.descriptors)
 		soak_fail("descriptors were left: %ld, then %ld", before.descriptors,
 			  after.descriptors);
-	if (after.bytes > before.bytes + 64 * 1024)
+	if (after.bytes > before.bytes + 16 * 1024)
 		soak_fail("memory was left: %ld, then %ld bytes", before.bytes, after.bytes);
 }
 
