@@ -31,8 +31,20 @@ struct ftr__form {
 	uint8_t normal[FTR__PATCH_MAX];
 };
 
+/*
+ * How a trampoline slot is unwound, in DWARF's bytes (lib/unwind.c): the CFA,
+ * by ip since one description covers all slots, and where below it the word
+ * lies that the site's call pushed.
+ */
+struct ftr__slot_cfi {
+	const uint8_t *bytes;  /* DW_CFA_* instructions; data in units of -sizeof(void *) */
+	uint8_t size;
+	uint8_t return_column; /* the register number of the return address */
+};
+
 struct ftr_backend {
 	const char *name;
+	uint16_t elf_machine;    /* EM_* */
 	uint8_t slot_size;       /* code bytes of a trampoline slot */
 	uint32_t group_flags;    /* the FTR_GROUP_* that this architecture has */
 	uintptr_t reach;         /* a call's target is closer than this; 0: any */
@@ -69,6 +81,7 @@ struct ftr_backend {
 	 * routine whose address lies in word i of the data, which starts
 	 * data_distance bytes behind slot 0. */
 	void (*slots_emit)(uint8_t *code, size_t n, uint32_t first, size_t data_distance);
+	struct ftr__slot_cfi slot_cfi;
 	/* The caller (entry routine) for a set of handlers. */
 	uintptr_t (*caller)(bool whole_regs, enum ftr__vectors vectors);
 

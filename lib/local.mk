@@ -34,6 +34,7 @@ libftr_core_la_SOURCES = \
 	lib/text.c lib/text.h \
 	lib/thread.c lib/thread.h \
 	lib/trap.c lib/trap.h \
+	lib/unwind.c lib/unwind.h \
 	lib/update.c lib/update.h \
 	backends/x86/insn.c backends/x86/insn.h \
 	backends/x86/trap.c backends/x86/trap.h \
@@ -63,6 +64,6 @@ libftr_la_SOURCES =
 libftr_la_LIBADD = libftr_core.la $(ELF_LIBS)
 libftr_la_LDFLAGS = -version-info $(FTR_LT_VERSION) -no-undefined \
 	-Wl,--version-script=$(top_srcdir)/lib/libftr.map \
-	-Wl,-z,nodelete -Wl,-z,now -Wl,-z,noexecstack
+	-Wl,-z,nodelete -Wl,-z,now -Wl,-z,noexecstack $(UNWIND_LIBS)
 libftr_la_DEPENDENCIES = libftr_core.la lib/libftr.map
 EXTRA_DIST += lib/libftr.map lib/floors.txt

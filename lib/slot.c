@@ -15,6 +15,7 @@
 #include "lib/error.h"
 #include "lib/exec.h"
 #include "lib/rendezvous.h"
+#include "lib/unwind.h"
 
 enum {
 	AREA_SLOTS = 4096,
@@ -123,6 +124,8 @@ static int area_make(uintptr_t low, uintptr_t high, bool highest)
 	if (result)
 		return result;
 	result = area_fill(at, code_size);
+	if (!result)
+		result = ftr__unwind_area(at, code_size);
 	if (result) {
 		munmap((void *)at, code_size + data_size);
 		return result;

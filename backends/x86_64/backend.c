@@ -6,6 +6,7 @@
  * kernel left the red zone between that stack pointer and the signal frame
  * (Linux arch/x86/kernel/signal.c, get_sigframe), so the word below it is free.
  */
+#include <elf.h>
 #include <ucontext.h>
 
 #include "backends/x86/insn.h"
@@ -87,6 +88,20 @@ static void slots_emit(uint8_t *code, size_t n, uint32_t first, size_t data_dist
 		__builtin_memcpy(code + 7, &disp, sizeof disp);
 	}
 }
+
+/*
+ * CFA = rsp + 8, and 8 more once the number is pushed: ip & 15 says which.  The
+ * word that the site's call pushed lies right below.
+ */
+static const uint8_t slot_cfi[] = {
+	0x0f, 11,         /* DW_CFA_def_cfa_expression, bytes */
+	0x77, 8,          /* DW_OP_breg7 (rsp) + 8 */
+	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */
+	0x30 + SLOT_SIZE - 1, 0x1a, /* DW_OP_lit15, DW_OP_and */
+	0x30 + 5, 0x2a,   /* DW_OP_lit5, DW_OP_ge */
+	0x33, 0x24, 0x22, /* DW_OP_lit3, DW_OP_shl, DW_OP_plus */
+	0x80 | 16, 1,     /* DW_CFA_offset: column 16 at CFA - 8 */
+};
 
 #define BOTH(kind)                                                                \
 	{ (uintptr_t)ftr__x86_64_args_##kind, (uintptr_t)ftr__x86_64_regs_##kind }
@@ -204,6 +219,7 @@ static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
 
 static const struct ftr_backend backend = {
 	.name = "x86_64",
+	.elf_machine = EM_X86_64,
 	.slot_size = SLOT_SIZE,
 	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
 		       FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS,
@@ -225,6 +241,7 @@ static const struct ftr_backend backend = {
 	.frame_sp = sizeof(void *) + offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]),
 	.trap_emulate = trap_emulate,
 	.slots_emit = slots_emit,
+	.slot_cfi = { slot_cfi, sizeof slot_cfi, 16 },
 	.caller = caller,
 	.regs_slot = regs_slot,
 	.regs_resume = regs_resume,

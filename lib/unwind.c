@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One page a trampoline area: a small object file in memory, whose .eh_frame
+ * serves all unwinders alike, and the records by which each of them links it
+ * into its lists.  Floor 4.
+ *
+ * Lock: the library's.  Areas stay, so nothing here is ever taken back, not
+ * even at shutdown: a thread may be late in a slot then.
+ *
+ * The unwinders are met by weak references: they serve the process, not this
+ * library.  The shared library links libgcc's, because backtrace() and
+ * pthread_cancel() of a C program load it on their own, after the areas were
+ * made.  A static program has what its other parts brought along.
+ *
+ * What libgcc before version 13 makes of the first registered frame: it takes
+ * a mutex in each search from then on, and allocates under it at an object's
+ * first search.  So that search happens here: later it would be in the middle
+ * of some exception.
+ */
+#include "lib/unwind.h"
+
+#include <link.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/backend.h"
+#include "lib/error.h"
+
+/* --- the interfaces, as their manuals have them ------------------------------- */
+
+/* libgcc.  The object's storage is ours; crtstuff.c gives it six words, or
+ * seven. */
+struct gcc_object {
+	void *words[16];
+};
+struct gcc_bases {
+	void *text, *data, *function;
+};
+extern void __register_frame_info(const void *eh_frame, struct gcc_object *object)
+	__attribute__((weak));
+extern const void *_Unwind_Find_FDE(void *pc, struct gcc_bases *bases) __attribute__((weak));
+
+/* LLVM's libunwind, which has __register_frame_info, too, doing nothing. */
+extern void __unw_add_dynamic_fde(uintptr_t fde) __attribute__((weak));
+
+/* libunwind-dynamic(3), format "remote table"; the addresses in the table are
+ * 32 bits from `segment`. */
+struct dyn_entry {
+	int32_t start, fde;
+};
+struct dyn_info {
+	struct dyn_info *next, *prev;
+	uintptr_t start, end, gp;
+	int32_t format, pad;
+	uintptr_t load_offset; /* not before libunwind 1.5 */
+	uintptr_t name, segment, table_words, table;
+	uintptr_t more; /* the union's largest member has five words */
+};
+enum { DYN_REMOTE_TABLE = 2 };
+extern void _U_dyn_register(struct dyn_info *info) __attribute__((weak));
+
+/* gdb's manual, "JIT Compilation Interface". */
+struct jit_code_entry {
+	struct jit_code_entry *next, *prev;
+	const void *object;
+	uint64_t size;
+};
+struct jit_descriptor {
+	uint32_t version;
+	uint32_t action;
+	struct jit_code_entry *relevant, *first;
+};
+enum { JIT_VERSION = 1, JIT_REGISTER = 1 };
+
+/*
+ * Each module may have a pair of these, and the debugger looks at all.  Hidden:
+ * two JITs that shared one pair would share no lock.  Weak: in one static
+ * program they have to share it.
+ */
+extern struct jit_descriptor __jit_debug_descriptor;
+void __jit_debug_register_code(void);
+
+__attribute__((weak, visibility("hidden"))) struct jit_descriptor __jit_debug_descriptor = {
+	.version = JIT_VERSION
+};
+
+/* The debugger has a breakpoint here. */
+__attribute__((weak, visibility("hidden"), noinline)) void __jit_debug_register_code(void)
+{
+	FTR__BARRIER();
+}
+
+/* --- .eh_frame ----------------------------------------------------------------- */
+
+enum {
+	EH_FRAME_MAX = 160,
+	CIE_VERSION = 1,
+	PE_ABSPTR = 0 /* addresses as they are */
+};
+
+static uint8_t *put(uint8_t *at, const void *bytes, size_t n)
+{
+	memcpy(at, bytes, n);
+	return at + n;
+}
+
+static uint8_t *put_byte(uint8_t *at, uint8_t byte)
+{
+	*at = byte;
+	return at + 1;
+}
+
+/* A record begins with its length, and is filled up by DW_CFA_nop, which is 0:
+ * the memory is. */
+static uint8_t *end_record(uint8_t *start, uint8_t *at)
+{
+	uint8_t *end = (uint8_t *)ftr__align_up((uintptr_t)at, sizeof(void *));
+	uint32_t length = (uint32_t)(end - start - sizeof length);
+
+	put(start, &length, sizeof length);
+	return end;
+}
+
+/* What is common to all frames (DWARF 4, "Structure of Call Frame
+ * Information"; Linux Standard Base Core, "The .eh_frame section"). */
+static uint8_t *put_cie(uint8_t *start)
+{
+	const struct ftr__slot_cfi *cfi = &ftr__backend->slot_cfi;
+	uint8_t *at = start + 2 * sizeof(uint32_t); /* length, and 0 for a CIE */
+
+	at = put_byte(at, CIE_VERSION);
+	at = put(at, "zR", sizeof "zR");
+	at = put_byte(at, 1);                                 /* unit of code */
+	at = put_byte(at, -(int)sizeof(void *) & 0x7f);       /* unit of data */
+	at = put_byte(at, cfi->return_column);
+	at = put_byte(at, 1); /* bytes of what z and R are about */
+	at = put_byte(at, PE_ABSPTR);
+	at = put(at, cfi->bytes, cfi->size);
+	return end_record(start, at);
+}
+
+/* One description of all slots: their CFA is a function of ip. */
+static uint8_t *put_fde(uint8_t *start, const uint8_t *cie, uintptr_t code, size_t size)
+{
+	uint8_t *at = start + sizeof(uint32_t);
+	uint32_t back = (uint32_t)(at - cie);
+
+	at = put(at, &back, sizeof back);
+	at = put(at, &code, sizeof code);
+	at = put(at, &size, sizeof size);
+	at = put_byte(at, 0); /* bytes of augmentation */
+	return end_record(start, at);
+}
+
+/* --- the page -------------------------------------------------------------------- */
+
+enum { TEXT = 1, EH_FRAME, SYMBOLS, STRINGS, N_SECTIONS };
+
+#define STRING_TABLE "\0.text\0.eh_frame\0.symtab\0.strtab\0ftr_slot"
+enum { NAME_TEXT = 1, NAME_EH_FRAME = 7, NAME_SYMTAB = 17, NAME_STRTAB = 25, NAME_SLOT = 33 };
+
+/* The object file. */
+struct image {
+	ElfW(Ehdr) header;
+	ElfW(Shdr) sections[N_SECTIONS];
+	ElfW(Sym) symbols[2];
+	char strings[sizeof STRING_TABLE];
+	_Alignas(sizeof(void *)) uint8_t eh_frame[EH_FRAME_MAX];
+};
+
+struct page {
+	struct image image;
+	const uint8_t *fde;
+	struct gcc_object gcc;
+	struct dyn_info dyn;
+	struct dyn_entry dyn_table;
+	struct jit_code_entry jit;
+};
+
+/* Below 2 GiB if that can be had: see tell_libunwind(). */
+static struct page *page_new(void)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	void *p = MAP_FAILED;
+
+#ifdef MAP_32BIT
+	p = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, flags | MAP_32BIT, -1, 0);
+#endif
+	if (p == MAP_FAILED)
+		p = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, flags, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void fill_header(struct image *image)
+{
+	const uint8_t ident[EI_NIDENT] = {
+		ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+		sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32,
+		__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB, EV_CURRENT
+	};
+
+	image->header = (ElfW(Ehdr)){
+		.e_type = ET_REL,
+		.e_machine = ftr__backend->elf_machine,
+		.e_version = EV_CURRENT,
+		.e_shoff = offsetof(struct image, sections),
+		.e_ehsize = sizeof image->header,
+		.e_shentsize = sizeof image->sections[0],
+		.e_shnum = N_SECTIONS,
+		.e_shstrndx = STRINGS,
+	};
+	memcpy(image->header.e_ident, ident, sizeof ident);
+}
+
+/* The debugger takes the sections' addresses for what they are. */
+static void fill_sections(struct image *image, uintptr_t code, size_t size)
+{
+	image->sections[TEXT] = (ElfW(Shdr)){
+		.sh_name = NAME_TEXT, .sh_type = SHT_NOBITS, .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
+		.sh_addr = code, .sh_size = size, .sh_addralign = 1,
+	};
+	image->sections[EH_FRAME] = (ElfW(Shdr)){
+		.sh_name = NAME_EH_FRAME, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC,
+		.sh_addr = (uintptr_t)image->eh_frame, .sh_addralign = 1,
+		.sh_offset = offsetof(struct image, eh_frame), .sh_size = sizeof image->eh_frame,
+	};
+	image->sections[SYMBOLS] = (ElfW(Shdr)){
+		.sh_name = NAME_SYMTAB, .sh_type = SHT_SYMTAB, .sh_addralign = 1,
+		.sh_offset = offsetof(struct image, symbols), .sh_size = sizeof image->symbols,
+		.sh_entsize = sizeof image->symbols[0], .sh_link = STRINGS, .sh_info = 1,
+	};
+	image->sections[STRINGS] = (ElfW(Shdr)){
+		.sh_name = NAME_STRTAB, .sh_type = SHT_STRTAB, .sh_addralign = 1,
+		.sh_offset = offsetof(struct image, strings), .sh_size = sizeof image->strings,
+	};
+	memcpy(image->strings, STRING_TABLE, sizeof image->strings);
+}
+
+static void fill(struct page *page, uintptr_t code, size_t size)
+{
+	struct image *image = &page->image;
+	uint8_t *fde = put_cie(image->eh_frame);
+	uint8_t *end = put_fde(fde, image->eh_frame, code, size);
+
+	page->fde = fde;
+	fill_header(image);
+	fill_sections(image, code, size);
+	/* With the word 0 that ends it. */
+	image->sections[EH_FRAME].sh_size = (size_t)(end - image->eh_frame) + sizeof(uint32_t);
+	image->symbols[1] = (ElfW(Sym)){
+		.st_name = NAME_SLOT, .st_shndx = TEXT, .st_size = size,
+		.st_info = ELF32_ST_INFO(STB_GLOBAL, STT_FUNC), /* as in ELF64 */
+	};
+}
+
+/* --- telling --------------------------------------------------------------------- */
+
+static void tell_libgcc(struct page *page, uintptr_t code)
+{
+	struct gcc_bases bases;
+
+	if (!__register_frame_info)
+		return;
+	__register_frame_info(page->image.eh_frame, &page->gcc);
+	if (_Unwind_Find_FDE)
+		_Unwind_Find_FDE((void *)code, &bases);
+}
+
+/*
+ * Where `load_offset` came into this struct, libunwind kept its soname.  Earlier
+ * versions read each later field one word too early: the segment as the
+ * table's length.  A segment of 0 makes that an empty table to them, and a
+ * description below 2 GiB can be reached from it.  The one entry begins at the
+ * lowest of all offsets, so that the signed 32 bits to which libunwind cuts an
+ * address lie behind it.
+ */
+static void tell_libunwind(struct page *page, uintptr_t code, size_t size)
+{
+	if (!_U_dyn_register || (sizeof(void *) > 4 && (uintptr_t)(page + 1) > INT32_MAX))
+		return;
+	page->dyn_table = (struct dyn_entry){ INT32_MIN, (int32_t)(intptr_t)page->fde };
+	page->dyn = (struct dyn_info){
+		.start = code,
+		.end = code + size,
+		.format = DYN_REMOTE_TABLE,
+		.table_words = sizeof page->dyn_table / sizeof(void *),
+		.table = (uintptr_t)&page->dyn_table,
+	};
+	_U_dyn_register(&page->dyn);
+}
+
+static void tell_debugger(struct page *page)
+{
+	struct jit_descriptor *all = &__jit_debug_descriptor;
+
+	page->jit = (struct jit_code_entry){ .next = all->first, .object = &page->image,
+					     .size = sizeof page->image };
+	if (all->first)
+		all->first->prev = &page->jit;
+	all->first = &page->jit;
+	all->relevant = &page->jit;
+	all->action = JIT_REGISTER;
+	__jit_debug_register_code();
+}
+
+int ftr__unwind_area(uintptr_t code, size_t size)
+{
+	struct page *page = page_new();
+
+	if (!page)
+		return ftr__fail(ENOMEM, "no memory for unwind information");
+	fill(page, code, size);
+	tell_libgcc(page, code);
+	if (__unw_add_dynamic_fde)
+		__unw_add_dynamic_fde((uintptr_t)page->fde);
+	tell_libunwind(page, code, size);
+	tell_debugger(page);
+	return 0;
+}
