@@ -25,7 +25,8 @@ live_tests = \
 	tests/live/test_late \
 	tests/live/test_pads \
 	tests/live/test_recursion \
-	tests/live/test_self
+	tests/live/test_self \
+	tests/live/test_unwind
 
 check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
 TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
@@ -99,4 +100,16 @@ tests_live_test_recursion_SOURCES = tests/live/test_recursion.c tests/live/visit
 	$(live_step) $(live_common)
 tests_live_test_recursion_CPPFLAGS = $(stress_cppflags)
 tests_live_test_recursion_LDADD = $(stress_lib)
+
+live_unwind = tests/live/unwind.c tests/live/unwind.h $(live_step) $(live_common)
+tests_live_test_unwind_SOURCES = tests/live/test_unwind.c $(live_unwind)
+tests_live_test_unwind_CPPFLAGS = $(stress_cppflags)
+tests_live_test_unwind_LDADD = $(stress_lib)
+if HAVE_LIBUNWIND
+check_PROGRAMS += tests/live/test_libunwind
+TESTS += tests/live/test_libunwind
+endif
+tests_live_test_libunwind_SOURCES = tests/live/test_libunwind.c $(live_unwind)
+tests_live_test_libunwind_CPPFLAGS = $(stress_cppflags) $(LIBUNWIND_CFLAGS)
+tests_live_test_libunwind_LDADD = $(stress_lib) $(LIBUNWIND_LIBS)
 endif

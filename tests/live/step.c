@@ -18,6 +18,7 @@ static void on_step(int sig, siginfo_t *info, void *context)
 
 	if (!step)
 		return;
+	step->context = context;
 	if (step->at)
 		step->at(step, (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
 	step->count++;

@@ -16,6 +16,7 @@ struct step {
 	/* Called, in the signal handler, before each instruction. */
 	void (*at)(struct step *step, uintptr_t ip);
 	unsigned long count; /* instructions so far; 0 at the first of fn */
+	void *context;       /* for `at`: the interrupted thread's ucontext */
 
 	/* For step_park_nth() and step_park_at(). */
 	unsigned long nth;
