@@ -31,8 +31,16 @@ form_tests = \
 	tests/forms/linkers.sh \
 	tests/forms/stripped.sh
 
-TESTS += $(tree_tests) $(header_tests) $(form_tests)
-EXTRA_DIST += $(tree_tests) $(header_tests) $(form_tests) \
+# Under a debugger.
+debugger_tests = tests/live/unwind_gdb.sh
+check_PROGRAMS += tests/live/unwind_debuggee
+tests_live_unwind_debuggee_SOURCES = tests/live/unwind_debuggee.c
+tests_live_unwind_debuggee_LDADD = libftr.la
+$(debugger_tests:.sh=.log): tests/live/unwind_debuggee$(EXEEXT)
+
+TESTS += $(tree_tests) $(header_tests) $(form_tests) $(debugger_tests)
+EXTRA_DIST += $(tree_tests) $(header_tests) $(form_tests) $(debugger_tests) \
+	tests/live/unwind_gdb.py \
 	tests/compile/headers.c \
 	tests/forms/driver.c \
 	tests/forms/fentry.c \
