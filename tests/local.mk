@@ -31,6 +31,13 @@ form_tests = \
 	tests/forms/linkers.sh \
 	tests/forms/stripped.sh
 
+# Exceptions.
+cxx_tests = tests/live/test_throw
+check_PROGRAMS += $(cxx_tests)
+TESTS += $(cxx_tests)
+tests_live_test_throw_SOURCES = tests/live/test_throw.cc
+tests_live_test_throw_LDADD = libftr.la -lpthread
+
 # Under a debugger.
 debugger_tests = tests/live/unwind_gdb.sh
 check_PROGRAMS += tests/live/unwind_debuggee
