@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Traced functions, handlers, and what must be on the stack; see unwind.h. */
+/*
+ * Traced functions, handlers, and what must be on the stack; see unwind.h.  The
+ * cases together run each instruction of each caller.
+ */
 #include "tests/live/unwind.h"
+#include "tests/live/visitor.h"
 
 #include <asm/ptrace.h>
 #include <execinfo.h>
@@ -11,6 +15,10 @@
 static const int saved_gregs[UNWIND_SAVED] = { REG_RBX, REG_RBP, REG_R12,
 					       REG_R13, REG_R14, REG_R15 };
 enum { GREG_SP = REG_RSP, SITE_LENGTH = 5 };
+enum { SSE = 1, AVX, AVX512 }; /* ftr__vectors_limit */
+extern unsigned ftr__vectors_limit __attribute__((visibility("hidden")));
+long unwind_misaligned(long n);
+long unwind_wide(long n);
 #elif defined(__i386__)
 static const int saved_gregs[UNWIND_SAVED] = { REG_EBX, REG_EBP, REG_ESI, REG_EDI };
 enum { GREG_SP = REG_ESP, SITE_LENGTH = 5 };
@@ -36,6 +44,10 @@ __attribute__((noinline)) long unwind_parent(long n)
 
 	return unwind_traced(n) + kept[1] - 2;
 }
+
+/** Who calls the traced function now, and in which program or thread. */
+static live_fn parent;
+static uintptr_t bottom;
 
 /** What is right at the site, to be found again from everywhere behind it. */
 static struct {
@@ -66,9 +78,9 @@ static const char *bad_below_parent(const struct unwind_frame *frames, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (frames[i].function == (uintptr_t)main)
+		if (frames[i].function == bottom)
 			return NULL;
-	return "no main";
+	return "the thread's first function is missing";
 }
 
 static const char *bad_parent(const struct unwind_frame *frames, size_t n)
@@ -77,7 +89,7 @@ static const char *bad_parent(const struct unwind_frame *frames, size_t n)
 
 	if (!n)
 		return "no parent";
-	bad = bad_frame(frames, entry.back, entry.sp + sizeof(void *), (uintptr_t)unwind_parent);
+	bad = bad_frame(frames, entry.back, entry.sp + sizeof(void *), (uintptr_t)parent);
 	if (bad)
 		return bad;
 	if (entry.has_saved && memcmp(frames->saved, entry.saved, sizeof(entry.saved)))
@@ -142,10 +154,17 @@ static void expect_nothing_wrong(const char *name, unsigned long step)
 		printf("    ip %#lx in %#lx, sp %#lx\n", (long)wrong.frames[i].ip,
 		       (long)wrong.frames[i].function, (long)wrong.frames[i].sp);
 	printf("    expected: main %#lx, parent %#lx, traced %#lx; sp at the site %#lx\n", (long)main,
-	       (long)unwind_parent, (long)unwind_traced, (long)entry.sp);
+	       (long)parent, (long)unwind_traced, (long)entry.sp);
 	fflush(stdout);
 	ck_abort_msg("%s: at %#lx, step %lu: %s", name, (long)wrong.ip, step, wrong.what);
 }
+
+/** The instructions of a traced call. */
+static struct {
+	bool active;
+	uintptr_t slot;
+	unsigned long steps[3], wrong_at;
+} walked;
 
 /* --- handlers ----------------------------------------------------------------- */
 
@@ -164,7 +183,7 @@ static const char *bad_backtrace(void)
 	if (i + 1 >= n || (uintptr_t)addresses[i + 1] != entry.back)
 		return "backtrace() loses the parent";
 	for (i += 2; i < n; i++)
-		if ((uintptr_t)addresses[i] - (uintptr_t)main < 64)
+		if ((uintptr_t)addresses[i] - bottom < 64)
 			return NULL;
 	return "backtrace() does not reach main";
 }
@@ -212,23 +231,92 @@ static int handler_changes_flags(uintptr_t ip, uintptr_t parent_ip, struct ftr_g
 	return handler_plain(ip, parent_ip, group, regs);
 }
 
-/** The callers, and what handlers do to them. */
-struct unwind_case {
+static struct visitor detacher;
+static bool detached;
+static sem_t is_detached;
+
+static void note_detached(void *arg)
+{
+	sem_post(&is_detached);
+}
+
+static void detach_from_elsewhere(void *group)
+{
+	ck_ok(ftr_group_detach_async(group, note_detached, NULL));
+}
+
+/** The caller is asked to tell when it has left. */
+static int handler_is_detached(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			       struct ftr_regs *regs)
+{
+	if (walked.active && !detached) {
+		detached = true;
+		visitor_call(&detacher, detach_from_elsewhere, group);
+	}
+	return handler_plain(ip, parent_ip, group, regs);
+}
+
+/* --- cases -------------------------------------------------------------------- */
+
+/** What the callers do, and what handlers do to them. */
+static const struct unwind_case {
 	const char *name;
 	ftr_entry_fn entry;
 	uint32_t flags;
-};
-static const struct unwind_case cases[] = {
-	{ "args", handler_plain, 0 },
-	{ "args, no vectors", handler_plain, FTR_GROUP_NO_SIMD },
-	{ "regs", handler_plain, FTR_GROUP_REGS },
-	{ "regs, no vectors", handler_plain, FTR_GROUP_REGS | FTR_GROUP_NO_SIMD },
-	{ "args, nested", handler_nests, 0 },
-	{ "regs, nested", handler_nests, FTR_GROUP_REGS },
-	{ "args, reentrant", handler_nests, FTR_GROUP_REENTRANT },
-	{ "regs, flags changed", handler_changes_flags, FTR_GROUP_REGS },
+	live_fn parent;
+	unsigned limit; /* of the vector registers to be seen; 0: the CPU's */
+	bool fresh;     /* in a thread that the library never met */
+} cases[] = {
+#define BOTH(name_, entry_, flags_, ...)                                           \
+	{ .name = "args, " name_, .entry = entry_, .flags = flags_, __VA_ARGS__ }, \
+	{ .name = "regs, " name_, .entry = entry_, .flags = (flags_) | FTR_GROUP_REGS, __VA_ARGS__ }
+	BOTH("plain", handler_plain, 0, .parent = unwind_parent),
+	BOTH("no vectors", handler_plain, FTR_GROUP_NO_SIMD, .parent = unwind_parent),
+	BOTH("nested", handler_nests, 0, .parent = unwind_parent),
+	BOTH("nested, no vectors", handler_nests, FTR_GROUP_NO_SIMD, .parent = unwind_parent),
+	BOTH("reentrant", handler_nests, FTR_GROUP_REENTRANT, .parent = unwind_parent),
+	BOTH("detached", handler_is_detached, 0, .parent = unwind_parent),
+	BOTH("detached, no vectors", handler_is_detached, FTR_GROUP_NO_SIMD,
+	     .parent = unwind_parent),
+	BOTH("fresh", handler_plain, 0, .parent = unwind_parent, .fresh = true),
+	BOTH("fresh, no vectors", handler_plain, FTR_GROUP_NO_SIMD, .parent = unwind_parent,
+	     .fresh = true),
+	{ .name = "flags changed", .entry = handler_changes_flags, .flags = FTR_GROUP_REGS,
+	  .parent = unwind_parent },
+#if defined(__x86_64__)
+	BOTH("misaligned", handler_plain, 0, .parent = unwind_misaligned),
+	BOTH("misaligned, no vectors", handler_plain, FTR_GROUP_NO_SIMD,
+	     .parent = unwind_misaligned),
+	BOTH("sse", handler_plain, 0, .parent = unwind_parent, .limit = SSE),
+	BOTH("avx", handler_plain, 0, .parent = unwind_parent, .limit = AVX),
+	BOTH("avx, wide", handler_plain, 0, .parent = unwind_wide, .limit = AVX),
+	BOTH("avx512", handler_plain, 0, .parent = unwind_parent, .limit = AVX512),
+	BOTH("avx512, wide", handler_plain, 0, .parent = unwind_wide, .limit = AVX512),
+	BOTH("all sse", handler_plain, FTR_GROUP_ALL_VECTORS, .parent = unwind_parent,
+	     .limit = SSE),
+	BOTH("all avx", handler_plain, FTR_GROUP_ALL_VECTORS, .parent = unwind_parent,
+	     .limit = AVX),
+	BOTH("all avx512", handler_plain, FTR_GROUP_ALL_VECTORS, .parent = unwind_parent,
+	     .limit = AVX512),
+#endif
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]) };
+
+/** Whether the CPU can; prepares to. */
+static bool begin(const struct unwind_case *c)
+{
+	parent = c->parent;
+	bottom = (uintptr_t)main;
+#if defined(__x86_64__)
+	if ((c->limit >= AVX || parent == unwind_wide) && !__builtin_cpu_supports("avx"))
+		return false;
+	if (c->limit == AVX512 && !__builtin_cpu_supports("avx512f"))
+		return false;
+	if (c->limit)
+		ftr__vectors_limit = c->limit;
+#endif
+	return true;
+}
 
 static struct ftr_group *attach(const struct unwind_case *c)
 {
@@ -244,27 +332,22 @@ START_TEST(test_unwind_in_handler)
 {
 	const struct unwind_case *c = &cases[_i];
 	struct ftr_group *group;
-	unsigned nested = c->flags & FTR_GROUP_REENTRANT ? 1 : 0;
 
+	if (!begin(c))
+		return;
 	group = attach(c);
-	unwind_parent(1);
+	parent(1);
 	walk_in_handler = true;
 	ran = 0;
-	unwind_parent(1);
+	parent(1);
 	walk_in_handler = false;
 	expect_nothing_wrong(c->name, 0);
-	ck_assert_uint_eq(ran, 1 + nested);
+	ck_assert_uint_eq(ran, 1 + (c->flags & FTR_GROUP_REENTRANT ? 1 : 0));
 	live_drop(group);
 }
 END_TEST
 
 /* --- step by step ------------------------------------------------------------- */
-
-static struct {
-	bool active;
-	uintptr_t slot;
-	unsigned long steps[3], wrong_at;
-} walked;
 
 /** Where the site calls. */
 static uintptr_t slot_of(live_fn fn)
@@ -309,18 +392,8 @@ static void walk_at(struct step *step, uintptr_t ip)
 		walked.wrong_at = step->count;
 }
 
-START_TEST(test_unwind_at_each_instruction)
+static void expect_all_steps(const struct unwind_case *c)
 {
-	const struct unwind_case *c = &cases[_i];
-	struct step step = { .at = walk_at };
-	struct ftr_group *group;
-
-	step_install(0);
-	group = attach(c);
-	unwind_parent(1);
-	walked.slot = slot_of(unwind_traced);
-	ran = 0;
-	ck_assert_int_eq(step_call(&step, unwind_parent, 5), 6);
 	expect_nothing_wrong(c->name, walked.wrong_at);
 	ck_assert_uint_eq(ran, 1 + (c->flags & FTR_GROUP_REENTRANT ? 1 : 0));
 	ck_assert(!walked.active);
@@ -328,7 +401,56 @@ START_TEST(test_unwind_at_each_instruction)
 	ck_assert_uint_gt(walked.steps[IN_TRACED], 2);
 	/* A caller alone saves and restores nine registers. */
 	ck_assert_uint_gt(walked.steps[ELSEWHERE], 18);
-	live_drop(group);
+	ck_assert_int_eq(detached, c->entry == handler_is_detached);
+}
+
+static void *step_in_thread(void *arg)
+{
+	long result = step_call(arg, parent, 5);
+
+	LIVE_OPAQUE(result);
+	return (void *)result;
+}
+
+static long step_in_fresh_thread(struct step *step)
+{
+	pthread_t thread;
+	void *result;
+
+	bottom = (uintptr_t)step_in_thread;
+	ck_assert_int_eq(pthread_create(&thread, NULL, step_in_thread, step), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	return (long)result;
+}
+
+START_TEST(test_unwind_at_each_instruction)
+{
+	const struct unwind_case *c = &cases[_i];
+	struct step step = { .at = walk_at };
+	struct ftr_group *group;
+	long result;
+
+	if (!begin(c))
+		return;
+	step_install(0);
+	sem_init(&is_detached, 0, 0);
+	visitor_start(&detacher);
+	group = attach(c);
+	parent(1);
+	walked.slot = slot_of(unwind_traced);
+	ran = 0;
+	result = c->fresh ? step_in_fresh_thread(&step) : step_call(&step, parent, 5);
+	ck_assert_int_eq(result, 6);
+	expect_all_steps(c);
+	visitor_stop(&detacher);
+	if (detached) {
+		ftr_site_count(); /* where the handler's thread could not tell */
+		while (sem_wait(&is_detached))
+			;
+		ck_ok(ftr_group_free(group));
+	} else {
+		live_drop(group);
+	}
 }
 END_TEST
 
