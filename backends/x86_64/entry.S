@@ -593,10 +593,19 @@ ftr__entry_text_end:
 
 /*
  * Where a traced function goes on whose return was overridden: rsp is as at
- * its entry.
+ * its entry.  Unwinders take its address for a return address while the caller
+ * that goes on here has not left yet, and look for the instruction before it:
+ * the nop is described, too.
  */
-	BEGIN	ftr__x86_64_just_return
-	.cfi_def_cfa_offset 8
+	.balign	64
+	.cfi_startproc
+	.cfi_def_cfa %rsp, 8
+	nop
+	.globl	ftr__x86_64_just_return
+	.hidden	ftr__x86_64_just_return
+	.type	ftr__x86_64_just_return, @function
+ftr__x86_64_just_return:
+	endbr64
 	ret
 	END	ftr__x86_64_just_return
 
