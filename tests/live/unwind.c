@@ -48,6 +48,7 @@ __attribute__((noinline)) long unwind_parent(long n)
 /** Who calls the traced function now, and in which program or thread. */
 static live_fn parent;
 static uintptr_t bottom;
+static bool overridden; /* the traced function does not run */
 
 /** What is right at the site, to be found again from everywhere behind it. */
 static struct {
@@ -64,13 +65,18 @@ static struct {
 } wrong;
 
 static const char *bad_frame(const struct unwind_frame *frame, uintptr_t ip, uintptr_t sp,
-			     uintptr_t function)
+			     live_fn function)
 {
 	if (frame->ip != ip)
 		return "another ip";
 	if (frame->sp != sp)
 		return "another sp";
-	return frame->function == function ? NULL : "another function";
+	return frame->function == (uintptr_t)function ? NULL : "another function";
+}
+
+static const char *bad_traced(const struct unwind_frame *frame)
+{
+	return bad_frame(frame, (uintptr_t)unwind_traced + SITE_LENGTH, entry.sp, unwind_traced);
 }
 
 static const char *bad_below_parent(const struct unwind_frame *frames, size_t n)
@@ -89,7 +95,7 @@ static const char *bad_parent(const struct unwind_frame *frames, size_t n)
 
 	if (!n)
 		return "no parent";
-	bad = bad_frame(frames, entry.back, entry.sp + sizeof(void *), (uintptr_t)parent);
+	bad = bad_frame(frames, entry.back, entry.sp + sizeof(void *), parent);
 	if (bad)
 		return bad;
 	if (entry.has_saved && memcmp(frames->saved, entry.saved, sizeof(entry.saved)))
@@ -104,10 +110,18 @@ static bool called_slot(uintptr_t function)
 	return function == (uintptr_t)unwind_traced || function == (uintptr_t)unwind_inner;
 }
 
+/** The frame that parent called: the traced function's, or what was put in its
+ *  place by a handler. */
+static bool is_called(const struct unwind_frame *frame)
+{
+	if (frame->ip == (uintptr_t)unwind_traced + SITE_LENGTH)
+		return true;
+	return overridden && frame->sp == entry.sp;
+}
+
 /** frames[0] was interrupted, or is the one that asks. */
 static const char *bad_stack(const struct unwind_frame *frames, size_t n, enum where where)
 {
-	uintptr_t resume = (uintptr_t)unwind_traced + SITE_LENGTH;
 	const char *bad;
 	size_t i;
 
@@ -117,11 +131,11 @@ static const char *bad_stack(const struct unwind_frame *frames, size_t n, enum w
 		return bad_parent(frames + 1, n - 1);
 	if (where == IN_SLOT && (n < 2 || !called_slot(frames[1].function)))
 		return "something between slot and traced function";
-	for (i = 1; i < n && frames[i].ip != resume; i++)
+	for (i = overridden ? 0 : 1; i < n && !is_called(frames + i); i++)
 		;
 	if (i == n)
 		return "no traced function";
-	bad = bad_frame(frames + i, resume, entry.sp, (uintptr_t)unwind_traced);
+	bad = overridden ? NULL : bad_traced(frames + i);
 	return bad ? bad : bad_parent(frames + i + 1, n - i - 1);
 }
 
@@ -231,6 +245,17 @@ static int handler_changes_flags(uintptr_t ip, uintptr_t parent_ip, struct ftr_g
 	return handler_plain(ip, parent_ip, group, regs);
 }
 
+/** The caller goes on somewhere else. */
+static int handler_overrides(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			     struct ftr_regs *regs)
+{
+	int result = handler_plain(ip, parent_ip, group, regs);
+
+	overridden = true;
+	ck_ok(ftr_regs_override_return(regs, ftr_regs_arg(regs, 0) + 1));
+	return result;
+}
+
 static struct visitor detacher;
 static bool detached;
 static sem_t is_detached;
@@ -283,6 +308,9 @@ static const struct unwind_case {
 	     .fresh = true),
 	{ .name = "flags changed", .entry = handler_changes_flags, .flags = FTR_GROUP_REGS,
 	  .parent = unwind_parent },
+	BOTH("overridden", handler_overrides, FTR_GROUP_IPMODIFY, .parent = unwind_parent),
+	BOTH("overridden, no vectors", handler_overrides, FTR_GROUP_IPMODIFY | FTR_GROUP_NO_SIMD,
+	     .parent = unwind_parent),
 #if defined(__x86_64__)
 	BOTH("misaligned", handler_plain, 0, .parent = unwind_misaligned),
 	BOTH("misaligned, no vectors", handler_plain, FTR_GROUP_NO_SIMD,
@@ -338,6 +366,7 @@ START_TEST(test_unwind_in_handler)
 	group = attach(c);
 	parent(1);
 	walk_in_handler = true;
+	overridden = false;
 	ran = 0;
 	parent(1);
 	walk_in_handler = false;
@@ -398,7 +427,7 @@ static void expect_all_steps(const struct unwind_case *c)
 	ck_assert_uint_eq(ran, 1 + (c->flags & FTR_GROUP_REENTRANT ? 1 : 0));
 	ck_assert(!walked.active);
 	ck_assert_uint_eq(walked.steps[IN_SLOT], c->entry == handler_nests ? 4 : 2);
-	ck_assert_uint_gt(walked.steps[IN_TRACED], 2);
+	ck_assert_uint_ge(walked.steps[IN_TRACED], overridden ? 1 : 3);
 	/* A caller alone saves and restores nine registers. */
 	ck_assert_uint_gt(walked.steps[ELSEWHERE], 18);
 	ck_assert_int_eq(detached, c->entry == handler_is_detached);
@@ -438,6 +467,7 @@ START_TEST(test_unwind_at_each_instruction)
 	group = attach(c);
 	parent(1);
 	walked.slot = slot_of(unwind_traced);
+	overridden = false;
 	ran = 0;
 	result = c->fresh ? step_in_fresh_thread(&step) : step_call(&step, parent, 5);
 	ck_assert_int_eq(result, 6);
