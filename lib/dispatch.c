@@ -80,7 +80,7 @@ FTR__BARE static void run_each(const struct ftr__set *set, uintptr_t ip, uintptr
 		const struct ftr__member *m = &set->members[i];
 		if (excluded(m->group, tid))
 			continue;
-		if (nested && !(m->flags & FTR_GROUP_REENTRANT)) {
+		if (nested && (ftr__self->quiet || !(m->flags & FTR_GROUP_REENTRANT))) {
 			miss(m->group);
 			continue;
 		}

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "lib/error.h"
+#include "lib/hot.h"
 #include "lib/sys.h"
 #include "lib/thread.h"
 
@@ -238,6 +239,26 @@ void ftr__grace_notice(bool may_run)
 	__atomic_store_n(&self->answered, FTR__READ_ONCE(self->asked), __ATOMIC_SEQ_CST);
 	if (may_run && ftr__grace_pending())
 		rounds(false);
+}
+
+/* Inside, as the callers and lib/dispatch.c see it, of a handler that is none. */
+void ftr__grace_quietly(void (*fn)(void *arg), void *arg)
+{
+	struct ftr__thread *self = ftr__self;
+	struct ftr__regs_head head = { .mark = FTR__MARK };
+	bool outermost = !self->frame;
+
+	self->quiet++;
+	FTR__BARRIER();
+	if (outermost)
+		FTR__WRITE_ONCE(self->frame, (uintptr_t)&head);
+	fn(arg);
+	if (outermost)
+		FTR__WRITE_ONCE(self->frame, 0);
+	FTR__BARRIER();
+	self->quiet--;
+	if (outermost && FTR__READ_ONCE(self->asked) != FTR__READ_ONCE(self->answered))
+		ftr__grace_notice(false);
 }
 
 bool ftr__grace_pending(void)

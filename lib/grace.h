@@ -53,6 +53,13 @@ void ftr__grace_poll(void);
  * due may be run here, for vector registers were saved. */
 void ftr__grace_notice(bool may_run);
 
+/*
+ * fn(arg), in which no handler runs in this thread, not even of a group with
+ * FTR_GROUP_REENTRANT; the calls are counted as missed.  Around code of others
+ * that calls what may be traced with a lock held that a handler may want.
+ */
+void ftr__grace_quietly(void (*fn)(void *arg), void *arg);
+
 /* In the child of a fork. */
 void ftr__grace_forked(void);
 

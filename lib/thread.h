@@ -32,6 +32,8 @@ struct ftr__thread {
 	pid_t tid;
 	/* How deep its thread is in the library's own calls (lib/core.h). */
 	uint32_t api_depth;
+	/* How deep it is in ftr__grace_quietly(). */
+	uint32_t quiet;
 	/* How deep it is in walks over the loader's list (lib/loader.c). */
 	uint32_t walks;
 	/* Frame of a look-up of sites that is under way; 0: none. */

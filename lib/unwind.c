@@ -14,8 +14,8 @@
  *
  * What libgcc before version 13 makes of the first registered frame: it takes
  * a mutex in each search from then on, and allocates under it at an object's
- * first search.  So that search happens here: later it would be in the middle
- * of some exception.
+ * first search.  So that search happens here, and without handlers in this
+ * thread: one of malloc that walks the stack would wait for itself.
  */
 #include "lib/unwind.h"
 
@@ -26,6 +26,7 @@
 
 #include "lib/backend.h"
 #include "lib/error.h"
+#include "lib/grace.h"
 
 /* --- the interfaces, as their manuals have them ------------------------------- */
 
@@ -256,15 +257,20 @@ static void fill(struct page *page, uintptr_t code, size_t size)
 
 /* --- telling --------------------------------------------------------------------- */
 
-static void tell_libgcc(struct page *page, uintptr_t code)
+static void register_and_search(void *arg)
 {
+	struct page *page = arg;
 	struct gcc_bases bases;
 
-	if (!__register_frame_info)
-		return;
 	__register_frame_info(page->image.eh_frame, &page->gcc);
 	if (_Unwind_Find_FDE)
-		_Unwind_Find_FDE((void *)code, &bases);
+		_Unwind_Find_FDE((void *)page->image.sections[TEXT].sh_addr, &bases);
+}
+
+static void tell_libgcc(struct page *page)
+{
+	if (__register_frame_info)
+		ftr__grace_quietly(register_and_search, page);
 }
 
 /*
@@ -311,7 +317,7 @@ int ftr__unwind_area(uintptr_t code, size_t size)
 	if (!page)
 		return ftr__fail(ENOMEM, "no memory for unwind information");
 	fill(page, code, size);
-	tell_libgcc(page, code);
+	tell_libgcc(page);
 	if (__unw_add_dynamic_fde)
 		__unw_add_dynamic_fde((uintptr_t)page->fde);
 	tell_libunwind(page, code, size);

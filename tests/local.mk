@@ -85,6 +85,7 @@ plugin_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
 load_tests = \
 	tests/live/test_modules \
 	tests/live/test_fork \
+	tests/live/test_unwind_malloc \
 	tests/live/test_badstart \
 	tests/live/test_badinput \
 	tests/live/test_badtext \
@@ -101,6 +102,14 @@ tests_live_test_modules_SOURCES = \
 	tests/live/plugin.h
 tests_live_test_modules_CPPFLAGS = $(plugin_cppflags)
 tests_live_test_modules_LDADD = libftr.la $(CHECK_LIBS) -ldl
+
+tests_live_test_unwind_malloc_SOURCES = \
+	tests/live/test_unwind_malloc.c \
+	$(load_live_sources) \
+	tests/live/load.c tests/live/load.h \
+	tests/live/plugin.h
+tests_live_test_unwind_malloc_CPPFLAGS = $(plugin_cppflags)
+tests_live_test_unwind_malloc_LDADD = libftr.la $(CHECK_LIBS) -ldl
 
 tests_live_test_fork_SOURCES = tests/live/test_fork.c $(load_live_sources)
 tests_live_test_fork_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
