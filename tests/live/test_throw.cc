@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // H11: C++ exceptions cross traced functions: thrown in one, through one, caught
-// in one, by each caller; and while other threads' batches rewrite the sites.
+// in one, by each caller; and while other threads' batches rewrite the sites.  A
+// thread may end in one.
 #include <ftr/ftr.h>
+
+#include <pthread.h>
 
 #include <atomic>
 #include <cstdio>
@@ -57,8 +60,12 @@ int handler_throws_inside(uintptr_t, uintptr_t, ftr_group *, ftr_regs *)
 } // namespace
 
 // low throws odd numbers; middle has something to destroy; high catches.
+const long ends_the_thread = -1;
+
 FTR_TRACEABLE long throw_low(long n)
 {
+	if (n == ends_the_thread)
+		pthread_exit(nullptr);
 	if (n % 2)
 		throw std::runtime_error(std::to_string(n));
 	return n;
@@ -80,6 +87,12 @@ FTR_TRACEABLE long throw_high(long n)
 }
 
 namespace {
+
+void *exit_in_traced(void *)
+{
+	throw_high(ends_the_thread);
+	return nullptr;
+}
 
 // How many results were wrong.
 unsigned long run(long calls)
@@ -116,6 +129,23 @@ void test_exceptions_cross(const char *name, ftr_entry_fn entry, uint32_t flags)
 	expect(unwound == calls, "destructors did not all run", name);
 	expect(ran == 3 * calls, "handlers did not all run", name);
 	expect(ftr_group_missed(group) == 0, "calls were missed", name);
+	expect(ftr_group_detach(group) == 0, "detach", name);
+	expect(ftr_group_free(group) == 0, "free", name);
+}
+
+// libgcc's unwinder runs the destructors of a thread that ends itself.
+void test_thread_exits(const char *name, uint32_t flags)
+{
+	ftr_group *group = make(name, handler, flags);
+	pthread_t thread;
+
+	ran = 0;
+	unwound = 0;
+	expect(ftr_group_attach(group) == 0, "attach", name);
+	expect(pthread_create(&thread, nullptr, exit_in_traced, nullptr) == 0, "thread", name);
+	expect(pthread_join(thread, nullptr) == 0, "join", name);
+	expect(unwound == 1, "the destructor did not run", name);
+	expect(ran == 3, "handlers did not all run", name);
 	expect(ftr_group_detach(group) == 0, "detach", name);
 	expect(ftr_group_free(group) == 0, "free", name);
 }
@@ -161,6 +191,8 @@ int main()
 	test_exceptions_cross("regs", handler, FTR_GROUP_REGS);
 	test_exceptions_cross("reentrant", handler, FTR_GROUP_REENTRANT);
 	test_exceptions_cross("inside a handler", handler_throws_inside, 0);
+	test_thread_exits("exit, args", 0);
+	test_thread_exits("exit, regs", FTR_GROUP_REGS);
 	test_exceptions_during_batches(flips);
 	std::printf("%d failures\n", failures);
 	return failures != 0;
