@@ -138,12 +138,13 @@
 /*
  * rsp = R throughout, so that rbp need not be saved.  Where rsp is no multiple
  * of 16 (gcc's -fipa-stack-alignment calls functions so), and off the hot path,
- * rbp keeps R.
+ * rbp keeps R.  Its place is given from the CFA, not from rsp: behind a
+ * .cfi_restore_state clang's assembler takes rsp for where it was before.
  */
 	.macro	ALIGNED_CALL target:vararg
 	movq	%rbp, R_BP(%rsp)
 	.cfi_remember_state
-	.cfi_rel_offset %rbp, R_BP
+	.cfi_offset %rbp, R_BP - (REGS_SIZE + 16)
 	movq	%rsp, %rbp
 	.cfi_def_cfa_register %rbp
 	andq	$-16, %rsp
