@@ -20,6 +20,7 @@
 #include "lib/unwind.h"
 
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -173,14 +174,14 @@ struct image {
 struct page {
 	struct image image;
 	const uint8_t *fde;
-	struct gcc_object gcc;
+	struct gcc_object *gcc;
 	struct dyn_info dyn;
 	struct dyn_entry dyn_table;
 	struct jit_code_entry jit;
 };
 
 /* Below 2 GiB if that can be had: see tell_libunwind(). */
-static struct page *page_new(void)
+static struct page *page_map(void)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	void *p = MAP_FAILED;
@@ -191,6 +192,20 @@ static struct page *page_new(void)
 	if (p == MAP_FAILED)
 		p = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, flags, -1, 0);
 	return p == MAP_FAILED ? NULL : p;
+}
+
+/* libgcc's object is on the heap, where a leak checker follows pointers to what
+ * libgcc allocates for it. */
+static struct page *page_new(void)
+{
+	struct gcc_object *gcc = calloc(1, sizeof *gcc);
+	struct page *page = gcc ? page_map() : NULL;
+
+	if (page)
+		page->gcc = gcc;
+	else
+		free(gcc);
+	return page;
 }
 
 static void fill_header(struct image *image)
@@ -262,7 +277,7 @@ static void register_and_search(void *arg)
 	struct page *page = arg;
 	struct gcc_bases bases;
 
-	__register_frame_info(page->image.eh_frame, &page->gcc);
+	__register_frame_info(page->image.eh_frame, page->gcc);
 	if (_Unwind_Find_FDE)
 		_Unwind_Find_FDE((void *)page->image.sections[TEXT].sh_addr, &bases);
 }
