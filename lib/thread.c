@@ -4,8 +4,8 @@
  *
  * Invariant: chunks are only ever added, at the head of a list; a node belongs
  * to the thread whose id is in `tid`, which it got by compare-and-swap from 0
- * (or from its own id: a node that an ended thread of the same id left).  No
- * lock anywhere: registration may run in any signal handler.
+ * (or from its own id: a node that an ended thread of the same id left).  Nobody
+ * waits for a lock: registration may run in any signal handler.
  */
 #include "lib/thread.h"
 
@@ -73,41 +73,83 @@ FTR__BARE static struct ftr__thread *claim(pid_t from, pid_t tid)
 	return node;
 }
 
-/* Free the nodes whose threads have ended; how many. */
+/* Who takes nodes from threads that ended; 0: nobody does. */
+static pid_t reclaiming;
+
+/*
+ * One at a time takes nodes that have an owner: else one could see that a
+ * thread has ended, and free its node when the next thread of the same id, or
+ * of any, owns it already.  Who does it has signals blocked and is soon done;
+ * who waits for it a while, in vain, goes on without.
+ */
+FTR__BARE static bool reclaim_begin(pid_t tid)
+{
+	for (unsigned tries = 0; tries < 16; tries++) {
+		pid_t before = 0;
+		if (__atomic_compare_exchange_n(&reclaiming, &before, tid, false, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
+			return true;
+		/* Left in the middle: by this thread (SIGTRAP is not blocked),
+		 * or in the parent of a fork. */
+		if (before == tid)
+			return true;
+		if (ftr__sys_tgkill(ftr__sys_getpid(), before, 0) == NO_SUCH_THREAD)
+			__atomic_compare_exchange_n(&reclaiming, &before, 0, false,
+						    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		else
+			ftr__syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	}
+	return false;
+}
+
+FTR__BARE static void reclaim_end(void)
+{
+	__atomic_store_n(&reclaiming, 0, __ATOMIC_RELEASE);
+}
+
+/* Free the nodes whose threads have ended; how many are free then. */
 FTR__BARE static size_t reclaim(void)
 {
 	pid_t pid = ftr__sys_getpid();
-	size_t freed = 0;
+	size_t n_free = 0;
 
 	for (struct chunk *c = FTR__FETCH(chunks); c; c = c->next) {
 		for (size_t i = 0; i < NODES_PER_CHUNK; i++) {
 			pid_t tid = FTR__READ_ONCE(c->nodes[i].tid);
-			if (tid <= 0 || ftr__sys_tgkill(pid, tid, 0) != NO_SUCH_THREAD)
+			if (tid && ftr__sys_tgkill(pid, tid, 0) != NO_SUCH_THREAD)
 				continue;
-			freed += __atomic_compare_exchange_n(&c->nodes[i].tid, &tid, 0, false,
-							     __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+			n_free += !tid || __atomic_compare_exchange_n(
+						  &c->nodes[i].tid, &tid, 0, false,
+						  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 		}
 	}
-	return freed;
+	return n_free;
 }
 
-/*
- * A free node; the dead are looked for before the pool grows.  It grows too
- * where that freed less than a quarter of a chunk, so that a process with many
- * living threads does not look again for each new one.
- */
+/* More room, if there is hardly any even when the dead are gone: so that a
+ * process with many living threads does not look again for each new one. */
+FTR__BARE static struct ftr__thread *node_from_more(pid_t tid, bool alone)
+{
+	struct chunk *grown = NULL;
+
+	if (!alone || reclaim() < NODES_PER_CHUNK / 4)
+		grown = chunk_add();
+	return grown ? chunk_claim(grown, 0, tid) : claim(0, tid);
+}
+
+/* The node of an ended thread of this id, or a free one. */
 FTR__BARE static struct ftr__thread *node_get(pid_t tid)
 {
-	struct ftr__thread *node = claim(tid, tid);
+	bool alone = reclaim_begin(tid);
+	struct ftr__thread *node = alone ? claim(tid, tid) : NULL;
 
 	if (!node)
 		node = claim(0, tid);
-	if (node)
-		return node;
-	struct chunk *grown = NULL;
-	if (reclaim() < NODES_PER_CHUNK / 4)
-		grown = chunk_add();
-	return grown ? chunk_claim(grown, 0, tid) : claim(0, tid);
+	if (!node)
+		node = node_from_more(tid, alone);
+	if (alone)
+		reclaim_end();
+	return node;
 }
 
 FTR__BARE static uint64_t boot_time(void)
