@@ -106,8 +106,9 @@ static bool wait_one(struct ftr__thread *thread, void *arg)
 		struct timespec pause = { 0, round < 64 ? 20000 : 500000 };
 		uint64_t now = now_ms();
 
-		/* A thread that ended inside a handler leaves no one to wait for. */
-		if (round % 64 == 63 && !ftr__thread_alive(thread))
+		/* A thread that ended inside a handler leaves no one to wait for,
+		 * and is never the one that is late. */
+		if ((round % 64 == 3 || now >= w->deadline) && !ftr__thread_alive(thread))
 			return false;
 		if (now >= w->deadline) {
 			w->late = tid;
