@@ -202,7 +202,7 @@ static struct ftr__grace_item *round_once(void)
 }
 
 /* Who comes while a round runs makes its runner look once more. */
-static void rounds(bool from_poll)
+static void rounds_unless_running(bool from_poll)
 {
 	unsigned seen = __atomic_add_fetch(&rounds_asked, 1, __ATOMIC_ACQ_REL);
 
@@ -215,6 +215,15 @@ static void rounds(bool from_poll)
 			run(due, from_poll);
 	} while (!__atomic_compare_exchange_n(&rounds_asked, &seen, 0, false, __ATOMIC_ACQ_REL,
 					      __ATOMIC_ACQUIRE));
+}
+
+/* Left in the middle by siglongjmp(3), it would run for ever, and items be lost. */
+static void rounds(bool from_poll)
+{
+	uint64_t signals = ftr__sys_block_signals();
+
+	rounds_unless_running(from_poll);
+	ftr__sys_restore_signals(signals);
 }
 
 void ftr__grace_poll(void)

@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 
@@ -40,6 +41,27 @@ static inline int ftr__sys_sigprocmask(int how, const void *set, void *old)
 {
 	return (int)ftr__syscall(SYS_rt_sigprocmask, how, (long)set, (long)old,
 				 FTR__KERNEL_SIGSET_SIZE, 0, 0);
+}
+
+/*
+ * Block all signals but those that an instruction of ours could raise; what was
+ * blocked before.  For what must be done whole: a signal's handler may come back
+ * here again, or never return (siglongjmp(3)).
+ */
+static inline uint64_t ftr__sys_block_signals(void)
+{
+	static const int synchronous[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	uint64_t all = ~(uint64_t)0, old = 0;
+
+	for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
+		all &= ~((uint64_t)1 << (synchronous[i] - 1));
+	ftr__sys_sigprocmask(SIG_BLOCK, &all, &old);
+	return old;
+}
+
+static inline void ftr__sys_restore_signals(uint64_t old)
+{
+	ftr__sys_sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 #endif

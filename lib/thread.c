@@ -183,14 +183,8 @@ void ftr__thread_init(void)
 
 FTR__BARE struct ftr__thread *ftr__thread_register(void)
 {
-	/* Everything but what an instruction of ours could raise: a signal
-	 * handler in between would make a second node. */
-	uint64_t all = ~(uint64_t)0, old = 0;
-	static const int synchronous[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
-
-	for (size_t i = 0; i < FTR__ARRAY_SIZE(synchronous); i++)
-		all &= ~((uint64_t)1 << (synchronous[i] - 1));
-	ftr__sys_sigprocmask(SIG_BLOCK, &all, &old);
+	/* A signal's handler in between would make a second node. */
+	uint64_t old = ftr__sys_block_signals();
 	struct ftr__thread *node = ftr__self;
 	if (!node && (!process || process == ftr__sys_getpid())) {
 		node = node_get(ftr__sys_gettid());
@@ -199,7 +193,7 @@ FTR__BARE struct ftr__thread *ftr__thread_register(void)
 			ftr__self = node;
 		}
 	}
-	ftr__sys_sigprocmask(SIG_SETMASK, &old, NULL);
+	ftr__sys_restore_signals(old);
 	return node;
 }
 

@@ -193,7 +193,7 @@ FTR_API int ftr_group_detach(struct ftr_group *group);
  * @param done  called once no handler of the group runs: before this returns,
  *              or later, from the thread that was the last in a handler (where
  *              that was a signal handler: in there) or from a later call of the
- *              library.  It may free the group.  NULL: none.
+ *              library; with signals blocked.  It may free the group.  NULL: none.
  * @return 0, or an error with nothing changed and done not called.
  * Context: any thread, handler.
  */
