@@ -285,14 +285,53 @@ FTR__BARE static bool frame_lives(const struct ftr__thread *self)
 	return readable(self->frame) && (head->mark & FTR__MARK_MASK) == FTR__MARK;
 }
 
+/* Of <linux/signal.h>, which does not go with <signal.h>. */
+enum { DISARMED = (int)(1u << 31) /* SS_AUTODISARM */ };
+
+FTR__BARE static bool within(const stack_t *stack, uintptr_t addr)
+{
+	return addr - (uintptr_t)stack->ss_sp < stack->ss_size;
+}
+
+/*
+ * A stack that the kernel disarmed while the signal's handler runs on it
+ * (SS_AUTODISARM): sigaltstack(2) does not tell of it, but the signal's frame,
+ * somewhere above sp, has it in its uc_stack.
+ */
+FTR__BARE static bool disarmed_stack(uintptr_t sp, stack_t *stack)
+{
+	enum { PAGE = 4096, LOOK = 64 * 1024 };
+	uintptr_t at = ftr__align_up(sp, sizeof(uintptr_t));
+
+	for (uintptr_t end = at + LOOK; at < end; at += sizeof(uintptr_t)) {
+		const stack_t *found = (const stack_t *)at;
+		/* From page to page: the next one may be none. */
+		if (at % PAGE > PAGE - sizeof *found && !readable(at + sizeof *found))
+			return false;
+		if ((found->ss_flags & ~SS_ONSTACK) == DISARMED && within(found, sp) &&
+		    within(found, at)) {
+			*stack = *found;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The stack of signals that the thread has, or is on. */
+FTR__BARE static bool signal_stack(const struct ftr__thread *self, uintptr_t sp, stack_t *stack)
+{
+	if (ftr__syscall(SYS_sigaltstack, 0, (long)stack, 0, 0, 0, 0) >= 0 &&
+	    !(stack->ss_flags & SS_DISABLE))
+		return true;
+	return sp >= self->frame && disarmed_stack(sp, stack);
+}
+
 FTR__BARE static bool jumped_over(const struct ftr__thread *self, uintptr_t sp)
 {
 	stack_t alt;
-	if (ftr__syscall(SYS_sigaltstack, 0, (long)&alt, 0, 0, 0, 0) < 0)
-		return sp >= self->frame;
-	bool enabled = !(alt.ss_flags & SS_DISABLE);
-	bool now_on_alt = enabled && sp - (uintptr_t)alt.ss_sp < alt.ss_size;
-	bool outer_on_alt = enabled && self->frame - (uintptr_t)alt.ss_sp < alt.ss_size;
+	bool enabled = signal_stack(self, sp, &alt);
+	bool now_on_alt = enabled && within(&alt, sp);
+	bool outer_on_alt = enabled && within(&alt, self->frame);
 
 	/* Left the signal's stack: what ran there is over. */
 	if (outer_on_alt && !now_on_alt)
