@@ -455,11 +455,15 @@ static int run_guarded(struct run *run)
 	if (self->api_depth)
 		return ftr__fail(EDEADLK, "called from a handler that interrupted the library in"
 				 " this thread");
+	/* Opening a file is a cancellation point: not with a lock in hand. */
+	int cancel;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	self->api_depth = 1;
 	int result = run_refreshed(run);
 	self->api_depth = 0;
 	if (ftr__grace_pending() && !ftr__thread_inside())
 		ftr__grace_poll();
+	pthread_setcancelstate(cancel, NULL);
 	return result;
 }
 

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -123,10 +124,15 @@ int ftr__grace_wait(unsigned timeout_ms, pid_t *late)
 {
 	struct wait w = { .start = now_ms() };
 
+	int cancel;
+
 	w.deadline = w.start + timeout_ms;
 	ftr__grace_count++;
 	ftr__membarrier();
-	if (!ftr__thread_for_each(wait_one, &w))
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	bool timed_out = ftr__thread_for_each(wait_one, &w);
+	pthread_setcancelstate(cancel, NULL);
+	if (!timed_out)
 		return 0;
 	*late = w.late;
 	return -ETIMEDOUT;
