@@ -139,7 +139,8 @@ FTR_API int ftr_group_filter_ips(struct ftr_group *group, const uintptr_t *ips, 
 /**
  * Call the group's handlers in these threads alone (the kernel's
  * set_ftrace_pid).  A limited group's handler is called for no thread that is
- * not listed, at once for calls that start later.
+ * not listed, at once for calls that start later.  An id stands for whatever
+ * thread has it: take it off the list when its thread has ended.
  * @param tids  n thread ids (gettid(2)); n = 0: all threads.
  * @return 0; -EINVAL: NULL with n > 0, an id below 1; -ENOMEM; or, attached,
  * what ftr_group_attach() returns.
