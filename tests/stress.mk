@@ -18,15 +18,20 @@ live_core_tests = \
 	tests/live/test_trap \
 	tests/live/test_regs \
 	tests/live/test_regs_changes \
+	tests/live/test_signals \
 	tests/live/test_slots \
+	tests/live/test_threads \
 	tests/live/test_unwind
 live_tests = \
 	tests/live/test_detach \
 	tests/live/test_groups \
+	tests/live/test_jumps \
 	tests/live/test_late \
+	tests/live/test_limit \
 	tests/live/test_pads \
 	tests/live/test_recursion \
-	tests/live/test_self
+	tests/live/test_self \
+	tests/live/test_stack
 
 check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
 TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
@@ -80,6 +85,28 @@ tests_live_test_slots_SOURCES = tests/live/test_slots.c tests/live/visitor.h $(l
 tests_live_test_slots_CPPFLAGS = $(stress_cppflags)
 tests_live_test_slots_LDADD = $(stress_core)
 
+live_tally = tests/live/tally.c tests/live/tally.h
+tests_live_test_signals_SOURCES = tests/live/test_signals.c tests/live/visitor.h \
+	$(live_tally) $(live_common)
+tests_live_test_signals_CPPFLAGS = $(stress_cppflags)
+tests_live_test_signals_LDADD = $(stress_core)
+tests_live_test_threads_SOURCES = tests/live/test_threads.c $(live_tally) $(live_common)
+tests_live_test_threads_CPPFLAGS = $(stress_cppflags)
+tests_live_test_threads_LDADD = $(stress_core)
+
+tests_live_test_jumps_SOURCES = tests/live/test_jumps.c tests/live/visitor.h \
+	$(live_step) $(live_tally) $(live_common)
+tests_live_test_jumps_CPPFLAGS = $(stress_cppflags)
+tests_live_test_jumps_LDADD = $(stress_lib)
+tests_live_test_limit_SOURCES = tests/live/test_limit.c tests/live/visitor.h \
+	$(live_tally) $(live_common)
+tests_live_test_limit_CPPFLAGS = $(stress_cppflags)
+tests_live_test_limit_LDADD = $(stress_lib)
+tests_live_test_stack_SOURCES = tests/live/test_stack.c tests/live/visitor.h $(live_common)
+tests_live_test_stack_CPPFLAGS = $(stress_cppflags)
+tests_live_test_stack_LDADD = $(stress_lib)
+# The dynamic linker's work at a first call would be measured, too.
+tests_live_test_stack_LDFLAGS = -Wl,-z,now
 tests_live_test_detach_SOURCES = tests/live/test_detach.c tests/live/visitor.h $(live_common)
 tests_live_test_detach_CPPFLAGS = $(stress_cppflags)
 tests_live_test_detach_LDADD = $(stress_lib)
