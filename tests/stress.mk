@@ -18,6 +18,7 @@ live_core_tests = \
 	tests/live/test_trap \
 	tests/live/test_regs \
 	tests/live/test_regs_changes \
+	tests/live/test_interrupted \
 	tests/live/test_signals \
 	tests/live/test_slots \
 	tests/live/test_threads \
@@ -86,6 +87,10 @@ tests_live_test_slots_CPPFLAGS = $(stress_cppflags)
 tests_live_test_slots_LDADD = $(stress_core)
 
 live_tally = tests/live/tally.c tests/live/tally.h
+tests_live_test_interrupted_SOURCES = tests/live/test_interrupted.c \
+	$(live_step) $(live_tally) $(live_common)
+tests_live_test_interrupted_CPPFLAGS = $(stress_cppflags)
+tests_live_test_interrupted_LDADD = $(stress_core)
 tests_live_test_signals_SOURCES = tests/live/test_signals.c tests/live/visitor.h \
 	$(live_tally) $(live_common)
 tests_live_test_signals_CPPFLAGS = $(stress_cppflags)
@@ -95,7 +100,7 @@ tests_live_test_threads_CPPFLAGS = $(stress_cppflags)
 tests_live_test_threads_LDADD = $(stress_core)
 
 tests_live_test_jumps_SOURCES = tests/live/test_jumps.c tests/live/visitor.h \
-	$(live_step) $(live_tally) $(live_common)
+	$(live_tally) $(live_common)
 tests_live_test_jumps_CPPFLAGS = $(stress_cppflags)
 tests_live_test_jumps_LDADD = $(stress_lib)
 tests_live_test_limit_SOURCES = tests/live/test_limit.c tests/live/visitor.h \

@@ -5,7 +5,6 @@
  * landed, every call is seen or counted as missed, and who waits for it does
  * not wait in vain.
  */
-#include "tests/live/step.h"
 #include "tests/live/tally.h"
 #include "tests/live/visitor.h"
 
@@ -308,95 +307,6 @@ START_TEST(test_disarmed_stack_above)
 }
 END_TEST
 
-/* --- on the way out, when somebody waits -------------------------------------------------- */
-
-static unsigned done_count;
-
-static void count_done(void *arg)
-{
-	done_count++;
-}
-
-static int handler_leaving(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
-			   struct ftr_regs *regs)
-{
-	return 0;
-}
-
-static struct ftr_group *leaving;
-static unsigned long left_at; /* the instruction where the detach was asked for */
-
-/* The group is detached while its handler runs: what waits for that is due when
- * the thread leaves.  A number of instructions later a signal comes. */
-static void detach_then_signal(struct step *step, uintptr_t ip)
-{
-	if (!left_at && ip == (uintptr_t)handler_leaving) {
-		left_at = step->count;
-		if (ftr_group_detach_async(leaving, count_done, NULL))
-			abort();
-	}
-	if (left_at && step->count == left_at + step->nth) {
-		atomic_store(&step->reached, true);
-		raise(SIGUSR1);
-	}
-}
-
-static void on_jump_alone(int sig)
-{
-	siglongjmp(landing, 1);
-}
-
-/** Whether there was an nth instruction to jump from. */
-static bool jump_from_nth(struct step *step, unsigned long nth)
-{
-	memset(step, 0, sizeof(*step));
-	step->at = detach_then_signal;
-	step->nth = nth;
-	left_at = 0;
-	if (!sigsetjmp(landing, 1))
-		ck_assert_int_eq(step_call(step, INNER, 1), 2);
-	return atomic_load(&step->reached);
-}
-
-/*
- * A signal's handler jumps away from the very instruction where the thread was to
- * tell who waits: they are told all the same, if not from there then by the next
- * call of the library.
- */
-START_TEST(test_jump_while_somebody_waits)
-{
-	struct sigaction action = { .sa_handler = on_jump_alone };
-	struct ftr_group *group;
-	volatile unsigned long nth;
-	volatile unsigned detached = 0;
-	struct step step;
-	bool more = true;
-
-	step_install(0);
-	ck_ok(ftr_init(NULL));
-	ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
-	group = tally_attach(tally_handler, 0);
-	leaving = live_group("leaving", handler_leaving, NULL, _i ? FTR_GROUP_REGS : 0);
-	live_hold(leaving, &INNER, 1);
-	for (nth = 0; more; nth += 1 + nth / 32) {
-		unsigned long seen;
-
-		ck_ok(ftr_group_attach(leaving));
-		more = jump_from_nth(&step, nth);
-		detached++;
-		seen = tally_here.seen;
-		tally_call(OUTER);
-		ck_assert_uint_eq(tally_here.seen, seen + 1);
-		ftr_site_count();
-		ck_assert_msg(done_count == detached, "at %lu: told %u times, not %u", nth,
-			      done_count, detached);
-	}
-	ck_assert_uint_gt(nth, 100);
-	ck_ok(ftr_group_free(leaving));
-	live_drop(group);
-}
-END_TEST
-
 static void add_both(Suite *suite, const char *name, const TTest *test)
 {
 	TCase *tcase = tcase_create(name);
@@ -413,7 +323,6 @@ int main(void)
 	add_both(suite, "thousands", test_thousands_of_jumps);
 	add_both(suite, "detach", test_detach_after_jumps);
 	add_both(suite, "deeper", test_deeper_after_a_jump);
-	add_both(suite, "while somebody waits", test_jump_while_somebody_waits);
 	LIVE_CASE(suite, test_disarmed_stack_above, 30);
 	return live_main(suite);
 }
