@@ -21,6 +21,7 @@ live_core_tests = \
 	tests/live/test_interrupted \
 	tests/live/test_signals \
 	tests/live/test_slots \
+	tests/live/test_stack \
 	tests/live/test_threads \
 	tests/live/test_unwind
 live_tests = \
@@ -31,8 +32,7 @@ live_tests = \
 	tests/live/test_limit \
 	tests/live/test_pads \
 	tests/live/test_recursion \
-	tests/live/test_self \
-	tests/live/test_stack
+	tests/live/test_self
 
 check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
 TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
@@ -109,7 +109,7 @@ tests_live_test_limit_CPPFLAGS = $(stress_cppflags)
 tests_live_test_limit_LDADD = $(stress_lib)
 tests_live_test_stack_SOURCES = tests/live/test_stack.c tests/live/visitor.h $(live_common)
 tests_live_test_stack_CPPFLAGS = $(stress_cppflags)
-tests_live_test_stack_LDADD = $(stress_lib)
+tests_live_test_stack_LDADD = $(stress_core)
 # The dynamic linker's work at a first call would be measured, too.
 tests_live_test_stack_LDFLAGS = -Wl,-z,now
 tests_live_test_detach_SOURCES = tests/live/test_detach.c tests/live/visitor.h $(live_common)

@@ -6,6 +6,8 @@
  */
 #include "tests/live/visitor.h"
 
+#include "lib/batch.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,8 @@ enum {
 	SAID_REGS = 1280,
 	SAID_LESS_NO_SIMD = 512,
 	SAID_MORE_ALL_VECTORS = 1792,
-	SAID_FIRST_CALL = 1024
+	SAID_FIRST_CALL = 1024,
+	SAID_TRAP = 1024 /* besides what the kernel wants, sysconf(_SC_MINSIGSTKSZ) */
 };
 
 enum { ROOM = 64 * 1024, PAINT = 0x5a };
@@ -252,6 +255,52 @@ START_TEST(test_need_of_leaving)
 }
 END_TEST
 
+/* --- a trap --------------------------------------------------------------------------------------- */
+
+static struct visitor trapped;
+
+static void use_room_for_signals(void *arg)
+{
+	stack_t stack = { .ss_sp = room, .ss_size = ROOM };
+
+	memset(room, PAINT, ROOM);
+	ck_assert_int_eq(sigaltstack(&stack, NULL), 0);
+}
+
+static void visit_in_phase(enum ftr__batch_phase phase)
+{
+	visitor_call(&trapped, call_here, NULL);
+}
+
+/* A thread that meets a batch, on its signals' stack: which need not be for that
+ * alone. */
+START_TEST(test_need_of_a_trap)
+{
+	struct ftr_options options = FTR_OPTIONS_INIT;
+	struct ftr_group *group;
+	size_t bytes = ROOM;
+
+	options.poke = FTR_POKE_INT3;
+	ck_ok(ftr_init(&options));
+	room_map();
+	group = attach_here(handler_plain, 0);
+	visitor_start(&trapped);
+	visitor_call(&trapped, use_room_for_signals, NULL);
+	ftr__batch_hold = visit_in_phase;
+	ck_ok(ftr_group_detach(group));
+	ck_ok(ftr_group_attach(group));
+	ftr__batch_hold = NULL;
+	ck_assert_uint_ge(live_stats().traps, 4);
+	while (room[ROOM - bytes] == PAINT)
+		bytes--;
+	printf("a trap: %zu bytes on the signals' stack\n", bytes);
+	ck_assert_uint_gt(bytes, 0);
+	ck_assert_uint_le(bytes, (size_t)sysconf(_SC_MINSIGSTKSZ) + SAID_TRAP);
+	visitor_stop(&trapped);
+	live_drop(group);
+}
+END_TEST
+
 /* --- no more than that ------------------------------------------------------------------------ */
 
 static _Atomic unsigned handled;
@@ -342,6 +391,7 @@ int main(void)
 	}
 	add_variants(suite, "need", test_need_is_as_said);
 	add_variants(suite, "leaving", test_need_of_leaving);
+	LIVE_CASE(suite, test_need_of_a_trap, 30);
 	add_variants(suite, "signal stack", test_on_a_small_signal_stack);
 	add_variants(suite, "coroutine", test_on_a_small_coroutine);
 	return live_main(suite);
