@@ -17,7 +17,7 @@
 
 #include "lib/sys.h"
 
-__thread struct ftr__thread *ftr__self;
+__thread struct ftr__thread *ftr__self __attribute__((tls_model("initial-exec")));
 
 enum { CHUNK_SIZE = 64 * 1024 };
 
