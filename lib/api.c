@@ -180,10 +180,10 @@ FTR_API int ftr_stats_get(struct ftr_stats *stats)
 		return result;
 	now.batches = ftr__batch_count;
 	now.pokes_int3 = ftr__batch_pokes;
-	now.traps = FTR__READ_ONCE(ftr__trap_count);
-	now.traps_foreign = FTR__READ_ONCE(ftr__trap_foreign_count);
+	now.traps = ftr__counted(&ftr__trap_count);
+	now.traps_foreign = ftr__counted(&ftr__trap_foreign_count);
 	now.syncs = ftr__sync_count;
-	now.missed = FTR__READ_ONCE(ftr__dispatch_missed);
+	now.missed = ftr__counted(&ftr__dispatch_missed);
 	now.grace_periods = ftr__grace_count;
 	now.last_batch_ns = ftr__batch_last_ns;
 	now.size = stats->size;
@@ -225,7 +225,7 @@ static void dump_totals(FILE *f)
 	fprintf(f, "# traps %llu, foreign %llu, syncs %llu, grace periods %llu, missed %llu\n",
 		(unsigned long long)ftr__trap_count, (unsigned long long)ftr__trap_foreign_count,
 		(unsigned long long)ftr__sync_count, (unsigned long long)ftr__grace_count,
-		(unsigned long long)ftr__dispatch_missed);
+		(unsigned long long)ftr__counted(&ftr__dispatch_missed));
 	fprintf(f, "# slots %zu, waiting to serve again %zu\n", ftr__slot_count(),
 		ftr__slot_waiting());
 }

@@ -105,7 +105,7 @@ FTR_API const char *ftr_group_name(const struct ftr_group *group)
 
 FTR_API uint64_t ftr_group_missed(const struct ftr_group *group)
 {
-	return group ? FTR__READ_ONCE(group->missed) : 0;
+	return group ? ftr__counted(&group->missed) : 0;
 }
 
 static int attached_locked(void *arg)

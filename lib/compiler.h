@@ -37,6 +37,34 @@
 		       patchable_function_entry(0)))
 #endif
 
+/*
+ * Counters of 64 bits that several threads count.  Where a word has 32 it takes
+ * a compare-and-swap of two; gcc has that without floating point registers in
+ * this older form alone.  A torn first look costs one more turn.  Aligned, for
+ * it may not cross a cache line.
+ */
+typedef uint64_t ftr__counter __attribute__((aligned(8)));
+
+FTR__BARE static inline void ftr__count(ftr__counter *counter)
+{
+	if (sizeof(long) == sizeof *counter) {
+		__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	uint64_t found = *(volatile ftr__counter *)counter, seen;
+	do {
+		seen = found;
+		found = __sync_val_compare_and_swap(counter, seen, seen + 1);
+	} while (found != seen);
+}
+
+FTR__BARE static inline uint64_t ftr__counted(const ftr__counter *counter)
+{
+	if (sizeof(long) == sizeof *counter)
+		return __atomic_load_n(counter, __ATOMIC_RELAXED);
+	return __sync_val_compare_and_swap((ftr__counter *)counter, 0, 0);
+}
+
 static inline uintptr_t ftr__align_down(uintptr_t value, uintptr_t to)
 {
 	return value & ~(to - 1);

@@ -15,7 +15,7 @@
 #include "lib/hot.h"
 #include "lib/thread.h"
 
-uint64_t ftr__dispatch_missed;
+ftr__counter ftr__dispatch_missed;
 
 FTR__BARE static bool listed(const struct ftr__threads *threads, pid_t tid)
 {
@@ -42,8 +42,8 @@ FTR__BARE static bool excluded(const struct ftr_group *group, pid_t tid)
 
 FTR__BARE static void miss(struct ftr_group *group)
 {
-	__atomic_fetch_add(&group->missed, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&ftr__dispatch_missed, 1, __ATOMIC_RELAXED);
+	ftr__count(&group->missed);
+	ftr__count(&ftr__dispatch_missed);
 }
 
 /* The accessors ask the frame whose handler it is (lib/api_regs.c). */
@@ -156,7 +156,7 @@ FTR__BARE void ftr__dispatch_slow(struct ftr_regs *regs, uintptr_t slot, uintptr
 	uintptr_t ip = return_ip - hot->site_length;
 
 	if (!self)
-		__atomic_fetch_add(&ftr__dispatch_missed, 1, __ATOMIC_RELAXED);
+		ftr__count(&ftr__dispatch_missed);
 	else if (self->frame && !ftr__thread_jumped_over(self, (uintptr_t)regs))
 		dispatch_nested(hot, regs, ip, parent_ip);
 	else

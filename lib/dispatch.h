@@ -9,6 +9,6 @@
 #include "lib/hot.h"
 
 /* Calls that a recursion guard left untraced. */
-extern uint64_t ftr__dispatch_missed;
+extern ftr__counter ftr__dispatch_missed;
 
 #endif

@@ -33,7 +33,7 @@ struct ftr_group {
 	struct ftr__member member; /* what the sets copy */
 	void *data;
 	char *name;
-	uint64_t missed;                /* written by handlers' threads, atomically */
+	ftr__counter missed;            /* written by handlers' threads, atomically */
 	const struct ftr__threads *threads; /* NULL: all */
 	enum ftr__group_state state;
 	uint64_t left_at; /* number of the update that made it LEAVING */

@@ -26,7 +26,7 @@
 bool (*ftr__trap_is_site)(uintptr_t addr);
 void (*ftr__trap_look)(uintptr_t sp);
 void (*ftr__trap_hold)(uintptr_t address);
-uint64_t ftr__trap_count, ftr__trap_foreign_count;
+ftr__counter ftr__trap_count, ftr__trap_foreign_count;
 
 /* Who had SIGTRAP before us; a newer record where the application took it
  * again since.  Records are read by the handler at any time: never freed. */
@@ -232,7 +232,7 @@ FTR__BARE int ftr__trap_handle(const siginfo_t *info, void *ucontext)
 	bool ours = resume_site(addr, ucontext);
 	ftr__trap_read_unlock(token);
 	if (ours)
-		__atomic_fetch_add(&ftr__trap_count, 1, __ATOMIC_RELAXED);
+		ftr__count(&ftr__trap_count);
 	return ours && !was_sent(info);
 }
 
@@ -251,9 +251,11 @@ FTR__BARE static void run_handler(const struct sigaction *action, int sig, sigin
 {
 	/* The mask that the kernel would have set for this handler; it is
 	 * undone when the signal returns. */
-	const uint64_t *interrupted = (const uint64_t *)&((ucontext_t *)ucontext)->uc_sigmask;
-	uint64_t mask = *interrupted | *(const uint64_t *)&action->sa_mask;
+	uint64_t mask, also;
 
+	__builtin_memcpy(&mask, &((ucontext_t *)ucontext)->uc_sigmask, sizeof mask);
+	__builtin_memcpy(&also, &action->sa_mask, sizeof also);
+	mask |= also;
 	if (!(action->sa_flags & SA_NODEFER))
 		mask |= (uint64_t)1 << (sig - 1);
 	ftr__sys_sigprocmask(SIG_SETMASK, &mask, NULL);
@@ -300,7 +302,7 @@ FTR__BARE static __attribute__((noinline)) void forward(int sig, siginfo_t *info
 	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
 	struct predecessor *to = next_in_turn(&outer, ucontext, frame);
 
-	__atomic_fetch_add(&ftr__trap_foreign_count, 1, __ATOMIC_RELAXED);
+	ftr__count(&ftr__trap_foreign_count);
 	if (!to || to->action.sa_handler == SIG_DFL ||
 	    (to->action.sa_handler == SIG_IGN && !was_sent(info))) {
 		take_default();

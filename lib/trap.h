@@ -49,7 +49,7 @@ extern void (*ftr__trap_look)(uintptr_t sp);
 /* For tests: called before the handler looks an address up. */
 extern void (*ftr__trap_hold)(uintptr_t address);
 
-extern uint64_t ftr__trap_count, ftr__trap_foreign_count;
+extern ftr__counter ftr__trap_count, ftr__trap_foreign_count;
 
 /* 1: it was ours; see ftr_handle_trap(). */
 int ftr__trap_handle(const siginfo_t *info, void *ucontext);
