@@ -61,6 +61,9 @@ FTR_API int ftr_group_new(struct ftr_group **group, const struct ftr_group_optio
 			       offsetof(struct ftr_group_options, exit)))
 		return ftr__fail(EINVAL, "ftr_group_options: a size of %zu bytes (%zu known) or a"
 				 " non-zero tail", options->size, sizeof copy);
+	/* It is a layout of the pt_regs that REGS gives. */
+	if (copy.flags & FTR_GROUP_SP_OVERLAY)
+		copy.flags |= FTR_GROUP_REGS;
 	int result = check_options(&copy);
 	struct new_args args = { group, &copy };
 	return result ? result : ftr__core_run(new_locked, &args);

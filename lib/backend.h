@@ -42,10 +42,16 @@ struct ftr__slot_cfi {
 	uint8_t return_column; /* the register number of the return address */
 };
 
+/* In the trap handler: the address of a stub that pushes `next` and goes to
+ * `target` (lib/stub.h); 0: none is to be had. */
+typedef uintptr_t ftr__stub_fn(uintptr_t next, uintptr_t target);
+
 struct ftr_backend {
 	const char *name;
 	uint16_t elf_machine;    /* EM_* */
 	uint8_t slot_size;       /* code bytes of a trampoline slot */
+	uint8_t stub_size;       /* code bytes of a stub; 0: calls are emulated
+				  * on the interrupted stack (P8) */
 	uint32_t group_flags;    /* the FTR_GROUP_* that this architecture has */
 	uintptr_t reach;         /* a call's target is closer than this; 0: any */
 
@@ -69,21 +75,36 @@ struct ftr_backend {
 	uintptr_t (*trap_sp)(const void *ucontext);
 	void (*trap_resume)(void *ucontext, uintptr_t ip);
 	/* In a signal frame, from the word that returns to the restorer: where
-	 * the interrupted stack pointer lies. */
-	size_t frame_sp;
+	 * the interrupted stack pointer lies.  [1]: the frame of a handler with
+	 * SA_SIGINFO. */
+	size_t frame_sp[2];
+	/* What a handler returns to that was installed without a restorer; 0:
+	 * there is always one.  Where no signal comes. */
+	uintptr_t (*signal_restorer)(bool siginfo);
 	/* Do what the `length` bytes of instructions would do at ip: a call or
-	 * jump, or nops. */
-	void (*trap_emulate)(void *ucontext, uintptr_t ip, const uint8_t *bytes, unsigned length);
+	 * jump, or nops.  With stub_size, calls are done by stub(next, target).
+	 * false: it had none, and nothing was done. */
+	bool (*trap_emulate)(void *ucontext, uintptr_t ip, const uint8_t *bytes, unsigned length,
+			     ftr__stub_fn *stub);
+	/* Write a stub that pushes the first of two words and goes to the second. */
+	void (*stub_emit)(uint8_t *code, uintptr_t words);
 
 	/* --- trampolines --- */
 
-	/* Write n slots: slot i hands (first + i) * FTR__SLOT_HOT_SIZE to the
-	 * routine whose address lies in word i of the data, which starts
-	 * data_distance bytes behind slot 0. */
-	void (*slots_emit)(uint8_t *code, size_t n, uint32_t first, size_t data_distance);
+	/* Slots push the address of their struct ftr__slot_hot, not its distance
+	 * from ftr__slot_table: where code does not reach data by its own place. */
+	bool slots_push_addresses;
+	/* Write n slots that are to stand at `at`: slot i hands pushed + i *
+	 * FTR__SLOT_HOT_SIZE to the routine whose address lies in word i of the
+	 * data, which starts data_distance bytes behind slot 0. */
+	void (*slots_emit)(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
+			   size_t data_distance);
 	struct ftr__slot_cfi slot_cfi;
-	/* The caller (entry routine) for a set of handlers. */
-	uintptr_t (*caller)(bool whole_regs, enum ftr__vectors vectors);
+	/* What a variable of a thread lies a fixed distance from. */
+	uintptr_t (*thread_pointer)(void);
+	/* The caller (entry routine) for a set of handlers with these
+	 * FTR_GROUP_* among them. */
+	uintptr_t (*caller)(uint32_t flags, enum ftr__vectors vectors);
 
 	/* --- registers --- */
 
@@ -115,7 +136,7 @@ extern const struct ftr_backend *const ftr__backend;
  *             ftr__dispatch_slow(regs, slot, return_ip, parent_ip)
  *     else
  *             self->frame = regs
- *             hot = ftr__slot_table + slot
+ *             hot = ftr__slot_hot(slot)
  *             regs->group = hot->set->arg, unless regs->mark has PLAIN
  *             hot->set->run(return_ip - hot->site_length, parent_ip,
  *                           hot->set->arg, regs)

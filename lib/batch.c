@@ -36,6 +36,7 @@
 #include "lib/error.h"
 #include "lib/grace.h"
 #include "lib/rendezvous.h"
+#include "lib/stub.h"
 #include "lib/trap.h"
 
 uint64_t ftr__batch_count, ftr__batch_pokes, ftr__batch_last_ns;
@@ -185,6 +186,8 @@ static int prepare(struct ftr__text_window *window, const struct ftr__patches *p
 	int result = verify(patches);
 	if (!result)
 		result = ftr__trap_install();
+	if (!result)
+		result = ftr__stub_prepare(patches->n);
 	if (!result)
 		result = ftr__text_open(window, patches, &ftr__backend->text);
 	return result;

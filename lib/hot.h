@@ -17,10 +17,11 @@
 #define FTR__SET_RUN 0
 #define FTR__SET_ARG FTR__WORD
 
-/* struct ftr__slot_hot; a slot pushes its number times the size. */
+/* struct ftr__slot_hot; a slot pushes its number times the size, or its address. */
 #define FTR__SLOT_SET         0
 #define FTR__SLOT_SITE_LENGTH FTR__WORD
-#define FTR__SLOT_HOT_SIZE    (3 * FTR__WORD)
+#define FTR__SLOT_SELF        (3 * FTR__WORD)
+#define FTR__SLOT_HOT_SIZE    (4 * FTR__WORD)
 
 /*
  * struct ftr__regs_head.mark: FTR__MARK, how wide the saved vector registers

@@ -30,6 +30,7 @@ libftr_core_la_SOURCES = \
 	lib/set.c lib/set.h \
 	lib/site.c lib/site.h \
 	lib/slot.c lib/slot.h \
+	lib/stub.c lib/stub.h \
 	lib/sys.h \
 	lib/text.c lib/text.h \
 	lib/thread.c lib/thread.h \
@@ -41,6 +42,9 @@ libftr_core_la_SOURCES = \
 	backends/x86/vectors.c backends/x86/vectors.h
 if BACKEND_I386
 libftr_core_la_SOURCES += \
+	backends/i386/backend.c \
+	backends/i386/frame.h \
+	backends/i386/entry.S \
 	backends/i386/fentry.S \
 	backends/i386/syscall.S
 endif

@@ -46,7 +46,7 @@ enum {
 	MEMORY_BOUND = 1 << 30,      /* of all memory, bytes */
 	CHUNK = 64 * 1024,
 	STACKS_MAX = 4,              /* that signal frames lead to, of one thread */
-	RESTORERS_MAX = 4,
+	RESTORERS_MAX = 6,
 	OCCUPIED_MS = 100,           /* for those inside to leave */
 	RUNNING_ROUNDS = 4,          /* membarriers a running thread must get over */
 	RUNNING_NS = 2000000,        /* and processor time it must use, ns */
@@ -69,8 +69,11 @@ struct meeting {
 	struct ftr__maps maps; /* where stacks end */
 	bool memory_clear; /* no saved pc in all writable memory */
 	uint64_t deadline; /* by now_ms() */
-	/* What handlers return to (sa_restorer): marks a signal frame. */
-	uintptr_t restorers[RESTORERS_MAX];
+	/* What handlers return to: marks a signal frame. */
+	struct restorer {
+		uintptr_t ip;
+		size_t frame_sp;
+	} restorers[RESTORERS_MAX];
 	size_t n_restorers;
 };
 
@@ -121,18 +124,19 @@ struct stacks {
 /* A frame of a signal that came on this stack; its context has the stack that
  * was interrupted. */
 FTR__BARE static void follow_frames(const struct meeting *m, struct stacks *stacks,
-				    const uintptr_t *words, size_t n, uintptr_t at, uintptr_t start)
+				    const uintptr_t *words, size_t n, uintptr_t at,
+				    uintptr_t start, uintptr_t end)
 {
 	for (size_t i = 0; i < n; i++, at += sizeof *words) {
 		uintptr_t sp;
-		bool frame = false;
-		for (size_t r = 0; r < m->n_restorers; r++)
-			frame |= words[i] == m->restorers[r];
-		if (!frame || stacks->n == STACKS_MAX ||
-		    read_memory(m, &sp, sizeof sp, at + ftr__backend->frame_sp) != sizeof sp)
+		size_t r = 0;
+		while (r < m->n_restorers && words[i] != m->restorers[r].ip)
+			r++;
+		if (r == m->n_restorers || stacks->n == STACKS_MAX ||
+		    read_memory(m, &sp, sizeof sp, at + m->restorers[r].frame_sp) != sizeof sp)
 			continue;
 		/* The same stack: what is above is read anyway. */
-		if (sp < start || sp - start > STACK_BOUND)
+		if (sp < start || sp >= end)
 			stacks->sp[stacks->n++] = sp;
 	}
 }
@@ -165,13 +169,15 @@ FTR__BARE static void check_one_stack(struct meeting *m, struct stacks *stacks, 
 
 	if (!map)
 		return;
-	while (at < map->end && at - start < STACK_BOUND) {
-		size_t size = map->end - at < sizeof words ? map->end - at : sizeof words;
+	uintptr_t end = map->end - start < STACK_BOUND ? map->end : start + STACK_BOUND;
+	while (at < end) {
+		size_t size = end - at < sizeof words ? end - at : sizeof words;
 		long got = read_memory(m, words, size, at);
 		if (got < (long)sizeof *words)
 			return;
 		check_words(m, words, (size_t)got / sizeof *words);
-		follow_frames(m, stacks, words, (size_t)got / sizeof *words, at, start);
+		follow_frames(m, stacks, words, (size_t)got / sizeof *words, at, start,
+			      end);
 		at += (size_t)got;
 	}
 }
@@ -197,20 +203,31 @@ FTR__BARE static void look_at_own(uintptr_t sp)
 	FTR__PUBLISH(self->looked, number);
 }
 
-/* What the kernel has of each signal's action, the restorer third (Linux
+static void add_restorer(struct meeting *m, uintptr_t ip, size_t frame_sp)
+{
+	for (size_t i = 0; i < m->n_restorers; i++)
+		if (m->restorers[i].ip == ip && m->restorers[i].frame_sp == frame_sp)
+			return;
+	if (ip && m->n_restorers < RESTORERS_MAX)
+		m->restorers[m->n_restorers++] = (struct restorer){ ip, frame_sp };
+}
+
+/* Those that handlers without a restorer return to; and what the kernel has of
+ * each signal's action, flags second and restorer third (Linux
  * include/linux/signal_types.h, struct sigaction). */
 static void find_restorers(struct meeting *m)
 {
 	enum { SIGNALS = 64 };
 
+	for (int siginfo = 0; siginfo < 2; siginfo++)
+		add_restorer(m, ftr__backend->signal_restorer(siginfo),
+			     ftr__backend->frame_sp[siginfo]);
 	for (long sig = 1; sig <= SIGNALS; sig++) {
 		uintptr_t action[8] = { 0 };
-		bool have = ftr__syscall(SYS_rt_sigaction, sig, 0, (long)action,
-					 FTR__KERNEL_SIGSET_SIZE, 0, 0) != 0 || !action[2];
-		for (size_t i = 0; i < m->n_restorers; i++)
-			have |= m->restorers[i] == action[2];
-		if (!have && m->n_restorers < RESTORERS_MAX)
-			m->restorers[m->n_restorers++] = action[2];
+		if (ftr__syscall(SYS_rt_sigaction, sig, 0, (long)action, FTR__KERNEL_SIGSET_SIZE,
+				 0, 0) == 0)
+			add_restorer(m, action[2],
+				     ftr__backend->frame_sp[(action[1] & SA_SIGINFO) != 0]);
 	}
 }
 

@@ -16,6 +16,8 @@
 #include "lib/exec.h"
 #include "lib/rendezvous.h"
 #include "lib/unwind.h"
+#include "lib/stub.h"
+#include "lib/thread.h"
 
 enum {
 	AREA_SLOTS = 4096,
@@ -106,7 +108,10 @@ static int area_fill(uintptr_t at, size_t code_size)
 
 	if (!code)
 		return ftr__fail(ENOMEM, "no memory to make trampolines in");
-	ftr__backend->slots_emit(code, AREA_SLOTS, n_slots, code_size);
+	uintptr_t pushed = n_slots * sizeof *ftr__slot_table;
+	if (ftr__backend->slots_push_addresses)
+		pushed += (uintptr_t)ftr__slot_table;
+	ftr__backend->slots_emit(code, at, AREA_SLOTS, pushed, code_size);
 	int result = ftr__exec_seal(at, code, code_size);
 	free(code);
 	return result;
@@ -205,13 +210,14 @@ static uint32_t find_free(uintptr_t low, uintptr_t high)
 
 extern const char ftr__entry_text_start[], ftr__entry_text_end[];
 
-/* The ranges in which a thread has not yet loaded its set: the waiting slots
- * themselves, the callers, the first instructions of the dispatcher. */
+/* The ranges in which a thread has not yet loaded its set: stubs that lead to
+ * slots, the waiting slots themselves, the callers, the first instructions of
+ * the dispatcher. */
 static size_t late_ranges(struct ftr__inside *ranges)
 {
 	enum { DISPATCH_HEAD = 512 };
 	uintptr_t dispatch = (uintptr_t)ftr__dispatch_slow;
-	size_t n = 0;
+	size_t n = ftr__stub_ranges(ranges);
 
 	ranges[n++] = (struct ftr__inside){ (uintptr_t)ftr__entry_text_start - 1,
 					    (uintptr_t)ftr__entry_text_end, 0 };
@@ -238,7 +244,8 @@ static int by_start(const void *a, const void *b)
  */
 static void reclaim(void)
 {
-	struct ftr__inside *ranges = malloc((n_waiting + 2) * sizeof *ranges);
+	struct ftr__inside *ranges = malloc((n_waiting + 2 + FTR__STUB_AREAS) *
+					     sizeof *ranges);
 
 	if (!ranges)
 		return;
@@ -286,8 +293,8 @@ static void serve(uint32_t number, struct ftr__set *set)
 		vectors = FTR__VECTORS_ALL;
 	ftr__slot_table[number].site_length = slots[number].site_length;
 	ftr__slot_table[number].flags = set->members[0].flags;
-	area->words[number - area->first] =
-		ftr__backend->caller(set->any & FTR_GROUP_REGS, vectors);
+	ftr__slot_table[number].self = (uintptr_t)&ftr__self - ftr__backend->thread_pointer();
+	area->words[number - area->first] = ftr__backend->caller(set->any, vectors);
 	FTR__PUBLISH(ftr__slot_table[number].set, set);
 }
 

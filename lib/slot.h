@@ -25,17 +25,23 @@ struct ftr__slot_hot {
 	/* Of the owner's lone member; also while a handler runs whose slot was
 	 * retired meanwhile: the slot serves no other set before a rendezvous. */
 	uintptr_t flags;
+	/* From the thread pointer to ftr__self: for callers that can't say it in
+	 * an instruction. */
+	uintptr_t self;
 };
 _Static_assert(offsetof(struct ftr__slot_hot, set) == FTR__SLOT_SET, "set");
 _Static_assert(offsetof(struct ftr__slot_hot, site_length) == FTR__SLOT_SITE_LENGTH, "site_length");
+_Static_assert(offsetof(struct ftr__slot_hot, self) == FTR__SLOT_SELF, "self");
 _Static_assert(sizeof(struct ftr__slot_hot) == FTR__SLOT_HOT_SIZE, "size");
 
 extern struct ftr__slot_hot *ftr__slot_table
 	__attribute__((visibility("hidden")));
 
-/* By what a slot pushes: its number times the size. */
+/* By what a slot pushes: its address, or its number times the size. */
 static inline const struct ftr__slot_hot *ftr__slot_hot(uintptr_t pushed)
 {
+	if (ftr__backend->slots_push_addresses)
+		return (const struct ftr__slot_hot *)pushed;
 	return (const struct ftr__slot_hot *)((const char *)ftr__slot_table + pushed);
 }
 

@@ -20,6 +20,7 @@
 #include <ucontext.h>
 
 #include "lib/error.h"
+#include "lib/stub.h"
 #include "lib/sys.h"
 #include "lib/thread.h"
 
@@ -154,6 +155,16 @@ FTR__BARE static const struct ftr__span *span_of(const struct ftr__patches *patc
 	return &patches->spans[low];
 }
 
+/* More calls are under way than there are stubs for: once more, until the batch
+ * is over.  The pause lets the thread that writes it run. */
+FTR__BARE static void wait_at(uintptr_t addr, void *ucontext)
+{
+	struct timespec pause = { 0, 50000 };
+
+	ftr__syscall(SYS_nanosleep, (long)&pause, 0, 0, 0, 0, 0);
+	ftr__backend->trap_resume(ucontext, addr);
+}
+
 FTR__BARE static bool resume_from_batch(uintptr_t addr, void *ucontext)
 {
 	uint8_t bytes[FTR__PATCH_MAX];
@@ -170,7 +181,8 @@ FTR__BARE static bool resume_from_batch(uintptr_t addr, void *ucontext)
 		look(ftr__backend->trap_sp(ucontext));
 	const struct ftr__span *span = span_of(batch.patches, index);
 	ftr__span_bytes(&ftr__backend->text, span, addr, FTR__FETCH(batch.committed), bytes);
-	ftr__backend->trap_emulate(ucontext, addr, bytes, span->length);
+	if (!ftr__backend->trap_emulate(ucontext, addr, bytes, span->length, ftr__stub_get))
+		wait_at(addr, ucontext);
 	return true;
 }
 

@@ -185,6 +185,18 @@ static long state_of_slot(struct update *u, uint32_t slot)
 	return state;
 }
 
+/* One caller makes one layout. */
+static bool other_layout(const struct ftr__set *set, uint32_t flags)
+{
+	const uint32_t layout = FTR_GROUP_REGS | FTR_GROUP_SP_OVERLAY;
+
+	for (uint32_t i = 0; i < set->n; i++)
+		if (set->members[i].flags & flags & FTR_GROUP_REGS &&
+		    (set->members[i].flags ^ flags) & layout)
+			return true;
+	return false;
+}
+
 static long next_state(struct update *u, uint32_t from, const struct ftr_group *group, bool add,
 		       const struct ftr_site *site)
 {
@@ -192,6 +204,10 @@ static long next_state(struct update *u, uint32_t from, const struct ftr_group *
 
 	if (!add)
 		return state_of(u, ftr__set_without(set, group));
+	if (other_layout(set, group->member.flags))
+		return ftr__fail(EBUSY, "the site %s (%#lx) is held by a group with the other"
+				 " layout of pt_regs (FTR_GROUP_SP_OVERLAY)", name_of(site),
+				 (unsigned long)site->ip);
 	if (set->any & group->member.flags & FTR_GROUP_IPMODIFY)
 		return ftr__fail(EBUSY, "the site %s (%#lx) is held by another group that may"
 				 " change ip", name_of(site), (unsigned long)site->ip);

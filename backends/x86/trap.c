@@ -6,17 +6,15 @@
 
 #include "backends/x86/insn.h"
 
-FTR__BARE void ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
-				unsigned length,
-				void (*push_call)(void *, uintptr_t, uintptr_t),
-				void (*resume)(void *, uintptr_t))
+FTR__BARE bool ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
+				unsigned length, ftr__x86_call_fn *call,
+				void (*resume)(void *, uintptr_t), ftr__stub_fn *stub)
 {
 	uintptr_t target;
 
 	switch (ftr__x86_decode(bytes, ip, &target)) {
 	case FTR__X86_CALL:
-		push_call(ucontext, ip + length, target);
-		break;
+		return call(ucontext, ip + length, target, stub);
 	case FTR__X86_JMP:
 		resume(ucontext, target);
 		break;
@@ -24,4 +22,5 @@ FTR__BARE void ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *byt
 		resume(ucontext, ip + length);
 		break;
 	}
+	return true;
 }

@@ -7,13 +7,16 @@
 
 #include "lib/backend.h"
 
+/* Make the context continue at target with `next` pushed; false: it can't. */
+typedef bool ftr__x86_call_fn(void *ucontext, uintptr_t next, uintptr_t target,
+			      ftr__stub_fn *stub);
+
 /*
  * Do in the interrupted context what the instructions at ip would do.  How a
- * call pushes is the architecture's: `push_call` makes the context continue
- * at target with `next` pushed.
+ * call pushes is the architecture's.
  */
-void ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes, unsigned length,
-		      void (*push_call)(void *ucontext, uintptr_t next, uintptr_t target),
-		      void (*resume)(void *ucontext, uintptr_t ip));
+bool ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes, unsigned length,
+		      ftr__x86_call_fn *call, void (*resume)(void *ucontext, uintptr_t ip),
+		      ftr__stub_fn *stub);
 
 #endif

@@ -51,7 +51,7 @@ FTR__BARE static void trap_resume(void *ucontext, uintptr_t ip)
 	gregs(ucontext)[REG_RIP] = (greg_t)ip;
 }
 
-FTR__BARE static void push_call(void *ucontext, uintptr_t next, uintptr_t target)
+FTR__BARE static bool call(void *ucontext, uintptr_t next, uintptr_t target, ftr__stub_fn *stub)
 {
 	greg_t *regs = gregs(ucontext);
 	uintptr_t sp = (uintptr_t)regs[REG_RSP] - sizeof next;
@@ -59,12 +59,19 @@ FTR__BARE static void push_call(void *ucontext, uintptr_t next, uintptr_t target
 	*(uintptr_t *)sp = next;
 	regs[REG_RSP] = (greg_t)sp;
 	regs[REG_RIP] = (greg_t)target;
+	return true;
 }
 
-FTR__BARE static void trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
-				   unsigned length)
+FTR__BARE static bool trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
+				   unsigned length, ftr__stub_fn *stub)
 {
-	ftr__x86_emulate(ucontext, ip, bytes, length, push_call, trap_resume);
+	return ftr__x86_emulate(ucontext, ip, bytes, length, call, trap_resume, stub);
+}
+
+/* The 64-bit kernel refuses a handler without one. */
+static uintptr_t signal_restorer(bool siginfo)
+{
+	return 0;
 }
 
 /* --- trampolines ----------------------------------------------------------- */
@@ -74,15 +81,16 @@ FTR__BARE static void trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *
  *           ff 25 disp32    jmp *word_i(%rip)
  *           cc ...
  */
-static void slots_emit(uint8_t *code, size_t n, uint32_t first, size_t data_distance)
+static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
+		       size_t data_distance)
 {
 	for (size_t i = 0; i < n; i++, code += SLOT_SIZE) {
-		uint32_t pushed = (first + (uint32_t)i) * FTR__SLOT_HOT_SIZE;
+		uint32_t word = (uint32_t)(pushed + i * FTR__SLOT_HOT_SIZE);
 		uint32_t disp = (uint32_t)(data_distance + i * SLOT_DATA - i * SLOT_SIZE - 11);
 
 		__builtin_memset(code, FTR__X86_INT3, SLOT_SIZE);
 		code[0] = 0x68;
-		__builtin_memcpy(code + 1, &pushed, sizeof pushed);
+		__builtin_memcpy(code + 1, &word, sizeof word);
 		code[5] = 0xff;
 		code[6] = 0x25;
 		__builtin_memcpy(code + 7, &disp, sizeof disp);
@@ -106,8 +114,17 @@ static const uint8_t slot_cfi[] = {
 #define BOTH(kind)                                                                \
 	{ (uintptr_t)ftr__x86_64_args_##kind, (uintptr_t)ftr__x86_64_regs_##kind }
 
-static uintptr_t caller(bool whole_regs, enum ftr__vectors vectors)
+static uintptr_t thread_pointer(void)
 {
+	uintptr_t tp;
+
+	__asm__("movq %%fs:0, %0" : "=r"(tp));
+	return tp;
+}
+
+static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors)
+{
+	const bool whole_regs = flags & FTR_GROUP_REGS;
 	static const uintptr_t args[][2] = {
 		[FTR__X86_NO_VECTORS] = BOTH(none),
 		[FTR__X86_SSE] = BOTH(sse),
@@ -238,10 +255,13 @@ static const struct ftr_backend backend = {
 	.trap_resume = trap_resume,
 	/* struct rt_sigframe: the return address, then the ucontext (Linux
 	 * arch/x86/include/asm/sigframe.h). */
-	.frame_sp = sizeof(void *) + offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]),
+	.frame_sp = { sizeof(void *) + offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]),
+		      sizeof(void *) + offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]) },
+	.signal_restorer = signal_restorer,
 	.trap_emulate = trap_emulate,
 	.slots_emit = slots_emit,
 	.slot_cfi = { slot_cfi, sizeof slot_cfi, 16 },
+	.thread_pointer = thread_pointer,
 	.caller = caller,
 	.regs_slot = regs_slot,
 	.regs_resume = regs_resume,
