@@ -36,7 +36,7 @@ static void widen(uint8_t *area, unsigned count, size_t stride, size_t saved)
 void *ftr__x86_vector(struct ftr_regs *regs, unsigned n, unsigned count, size_t *width)
 {
 	struct ftr__regs_head *head = (struct ftr__regs_head *)regs;
-	size_t stride = 16 * ((head->mark & FTR__MARK_OWN) >> FTR__X86_MARK_STRIDE_SHIFT);
+	size_t stride = 16 * ((head->mark & FTR__X86_MARK_STRIDE) >> FTR__X86_MARK_STRIDE_SHIFT);
 	size_t saved = 16 * ((head->mark & FTR__MARK_WIDTH) >> 8);
 	size_t masks = 0;
 

@@ -16,8 +16,9 @@
 
 #include "lib/hot.h"
 
-/* In FTR__MARK_OWN: the stride, divided by 16. */
+/* In FTR__MARK_OWN: the stride, divided by 16.  The bit above is i386's. */
 #define FTR__X86_MARK_STRIDE_SHIFT 4
+#define FTR__X86_MARK_STRIDE       0x70
 
 /* A frame's first mark: registers of `width` bytes saved at `stride`. */
 #define FTR__X86_MARK(bits, stride, width)                                        \

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The i386 backend: the vtable and what is not shared with x86_64.
+ *
+ * A call can't be emulated on the interrupted stack: the signal frame lies
+ * directly below the interrupted esp, its vector state first (Linux
+ * arch/x86/kernel/signal.c, get_sigframe: no red zone for 32 bits).  So the
+ * call is done after the signal returned, in a stub (lib/stub.h).
+ */
+#include <elf.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <ucontext.h>
+
+#include "backends/i386/frame.h"
+#include "backends/x86/insn.h"
+#include "backends/x86/trap.h"
+#include "backends/x86/vectors.h"
+
+enum { SLOT_SIZE = 16, STUB_SIZE = 12 };
+
+/* --- traps ---------------------------------------------------------------- */
+
+FTR__BARE static greg_t *gregs(const void *ucontext)
+{
+	return ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+}
+
+/* int3 leaves the address behind it (SDM volume 3, "Interrupt 3—Breakpoint
+ * Exception"). */
+FTR__BARE static uintptr_t trap_address(const void *ucontext)
+{
+	return (uintptr_t)gregs(ucontext)[REG_EIP] - 1;
+}
+
+FTR__BARE static uintptr_t trap_sp(const void *ucontext)
+{
+	return (uintptr_t)gregs(ucontext)[REG_ESP];
+}
+
+FTR__BARE static void trap_resume(void *ucontext, uintptr_t ip)
+{
+	gregs(ucontext)[REG_EIP] = (greg_t)ip;
+}
+
+FTR__BARE static bool call(void *ucontext, uintptr_t next, uintptr_t target, ftr__stub_fn *stub)
+{
+	uintptr_t ip = stub(next, target);
+
+	if (ip)
+		trap_resume(ucontext, ip);
+	return ip != 0;
+}
+
+FTR__BARE static bool trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
+				   unsigned length, ftr__stub_fn *stub)
+{
+	return ftr__x86_emulate(ucontext, ip, bytes, length, call, trap_resume, stub);
+}
+
+/*
+ * stub:     ff 35 abs32     push next
+ *           ff 25 abs32     jmp *target
+ */
+static void stub_emit(uint8_t *code, uintptr_t words)
+{
+	uint32_t next = (uint32_t)words, target = (uint32_t)words + sizeof(uintptr_t);
+
+	code[0] = 0xff;
+	code[1] = 0x35;
+	memcpy(code + 2, &next, sizeof next);
+	code[6] = 0xff;
+	code[7] = 0x25;
+	memcpy(code + 8, &target, sizeof target);
+}
+
+/* --- signal frames ----------------------------------------------------------- */
+
+/* As the kernel lays them out (Linux arch/x86/include/asm/sigframe.h:
+ * sigframe_ia32, rt_sigframe_ia32). */
+struct frame {
+	uint32_t return_address;
+	uint32_t sig;
+	struct sigcontext context;
+};
+
+struct rt_frame {
+	uint32_t return_address;
+	uint32_t sig, info, context;
+	siginfo_t siginfo;
+	ucontext_t ucontext;
+};
+
+/* What the dynamic section of an image says. */
+struct dynamic {
+	uintptr_t base; /* what is added to addresses as linked */
+	const Elf32_Sym *symbols;
+	const char *names;
+	const Elf32_Word *hash; /* how many buckets, how many symbols */
+};
+
+static bool read_dynamic(uintptr_t image, struct dynamic *d)
+{
+	const Elf32_Ehdr *header = (const Elf32_Ehdr *)image;
+	const Elf32_Phdr *segment = (const Elf32_Phdr *)(image + header->e_phoff);
+	const Elf32_Dyn *entry = NULL;
+	d->base = image;
+	for (unsigned i = 0; i < header->e_phnum; i++) {
+		if (segment[i].p_type == PT_LOAD && !segment[i].p_offset)
+			d->base = image - segment[i].p_vaddr;
+		if (segment[i].p_type == PT_DYNAMIC)
+			entry = (const Elf32_Dyn *)(image + segment[i].p_offset);
+	}
+	for (; entry && entry->d_tag != DT_NULL; entry++) {
+		if (entry->d_tag == DT_SYMTAB)
+			d->symbols = (const Elf32_Sym *)(d->base + entry->d_un.d_ptr);
+		if (entry->d_tag == DT_STRTAB)
+			d->names = (const char *)(d->base + entry->d_un.d_ptr);
+		if (entry->d_tag == DT_HASH)
+			d->hash = (const Elf32_Word *)(d->base + entry->d_un.d_ptr);
+	}
+	return d->symbols && d->names && d->hash;
+}
+
+/* Of the image that the kernel maps into each process; 0: it is not there. */
+static uintptr_t vdso_symbol(const char *name)
+{
+	uintptr_t image = getauxval(AT_SYSINFO_EHDR);
+	struct dynamic d = { 0 };
+
+	if (!image || !read_dynamic(image, &d))
+		return 0;
+	for (Elf32_Word i = 0; i < d.hash[1]; i++)
+		if (d.symbols[i].st_value && !strcmp(d.names + d.symbols[i].st_name, name))
+			return d.base + d.symbols[i].st_value;
+	return 0;
+}
+
+/* Without a restorer of the application's (glibc gives none) the kernel takes
+ * one of its own. */
+static uintptr_t signal_restorer(bool siginfo)
+{
+	return vdso_symbol(siginfo ? "__kernel_rt_sigreturn" : "__kernel_sigreturn");
+}
+
+/* --- trampolines ----------------------------------------------------------- */
+
+/*
+ * slot i:   68 imm32        push $(its struct ftr__slot_hot)
+ *           ff 25 abs32     jmp *word_i
+ *           cc ...
+ */
+static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
+		       size_t data_distance)
+{
+	for (size_t i = 0; i < n; i++, code += SLOT_SIZE) {
+		uint32_t hot = (uint32_t)(pushed + i * FTR__SLOT_HOT_SIZE);
+		uint32_t word = (uint32_t)(at + data_distance + i * sizeof(uintptr_t));
+
+		memset(code, FTR__X86_INT3, SLOT_SIZE);
+		code[0] = 0x68;
+		memcpy(code + 1, &hot, sizeof hot);
+		code[5] = 0xff;
+		code[6] = 0x25;
+		memcpy(code + 7, &word, sizeof word);
+	}
+}
+
+static uintptr_t thread_pointer(void)
+{
+	uintptr_t tp;
+
+	__asm__("movl %%gs:0, %0" : "=r"(tp));
+	return tp;
+}
+
+#define DECLARE(kind)                                                             \
+	void ftr__i386_args_##kind(void), ftr__i386_flat_##kind(void),            \
+		ftr__i386_overlay_##kind(void)
+DECLARE(none);
+DECLARE(sse);
+DECLARE(avx);
+DECLARE(avx512);
+DECLARE(all_sse);
+DECLARE(all_avx);
+DECLARE(all_avx512);
+DECLARE(all_avx512bw);
+
+enum layout { ARGS, FLAT, OVERLAY };
+#define LAYOUTS(kind)                                                             \
+	{ (uintptr_t)ftr__i386_args_##kind, (uintptr_t)ftr__i386_flat_##kind,     \
+	  (uintptr_t)ftr__i386_overlay_##kind }
+
+static enum layout layout_for(uint32_t flags)
+{
+	if (flags & FTR_GROUP_SP_OVERLAY)
+		return OVERLAY;
+	return flags & FTR_GROUP_REGS ? FLAT : ARGS;
+}
+
+static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors)
+{
+	static const uintptr_t args[][3] = {
+		[FTR__X86_NO_VECTORS] = LAYOUTS(none),
+		[FTR__X86_SSE] = LAYOUTS(sse),
+		[FTR__X86_AVX] = LAYOUTS(avx),
+		[FTR__X86_AVX512] = LAYOUTS(avx512),
+	};
+	static const uintptr_t all[][3] = {
+		[FTR__X86_NO_VECTORS] = LAYOUTS(none),
+		[FTR__X86_SSE] = LAYOUTS(all_sse),
+		[FTR__X86_AVX] = LAYOUTS(all_avx),
+		[FTR__X86_AVX512] = LAYOUTS(all_avx512),
+		[FTR__X86_AVX512 + 1] = LAYOUTS(all_avx512bw),
+	};
+	enum layout layout = layout_for(flags);
+
+	if (vectors == FTR__VECTORS_NONE)
+		return args[FTR__X86_NO_VECTORS][layout];
+	unsigned level = ftr__x86_vector_level();
+	if (vectors == FTR__VECTORS_ARGS)
+		return args[level][layout];
+	if (level == FTR__X86_AVX512 && ftr__x86_wide_masks)
+		level++;
+	return all[level][layout];
+}
+
+/* --- registers -------------------------------------------------------------- */
+
+static enum layout layout_of(const struct ftr_regs *regs)
+{
+	if (!(regs->head.mark & FTR__MARK_WHOLE))
+		return ARGS;
+	return regs->head.mark & FTR_I386_MARK_OVERLAY ? OVERLAY : FLAT;
+}
+
+/* T of frame.h: the traced function's esp at its entry. */
+static uintptr_t entry_sp(const struct ftr_regs *regs)
+{
+	if (layout_of(regs) == FLAT)
+		return (uintptr_t)(regs + 1) + FTR_I386_ROOM + 8;
+	return (uintptr_t)&regs->pt.esp;
+}
+
+/* Under the others it is overwritten, and `group` serves. */
+static uintptr_t regs_slot(const struct ftr_regs *regs)
+{
+	return (uintptr_t)regs->pt.xcs;
+}
+
+/* The args caller returns to the word that the site pushed, which lies where
+ * flags would. */
+static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
+{
+	if (layout_of(regs) == ARGS)
+		regs->pt.eflags = (long)ip;
+	else
+		regs->last = ip;
+}
+
+static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
+{
+	return layout_of(regs) == ARGS ? NULL : &regs->pt;
+}
+
+static uintptr_t *ip_of(const struct ftr_regs *regs)
+{
+	return layout_of(regs) == ARGS ? (uintptr_t *)&regs->pt.eflags
+				       : (uintptr_t *)&regs->pt.eip;
+}
+
+static uintptr_t regs_ip(const struct ftr_regs *regs)
+{
+	return *ip_of(regs);
+}
+
+static void regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
+{
+	*ip_of(regs) = ip;
+}
+
+static uintptr_t regs_sp(const struct ftr_regs *regs)
+{
+	return layout_of(regs) == FLAT ? (uintptr_t)regs->pt.esp : entry_sp(regs);
+}
+
+/* The args caller keeps what lahf and seto gave: ah and al. */
+static uintptr_t regs_flags(const struct ftr_regs *regs)
+{
+	uintptr_t flags = regs->head.saved;
+
+	if (layout_of(regs) != ARGS)
+		return (uintptr_t)regs->pt.eflags;
+	return ((flags >> 8) & (FTR_X86_ARITHMETIC_FLAGS & 0xff)) | (flags & 1) << 11;
+}
+
+/* Above the return address into the parent (psABI i386, "Parameter Passing"). */
+static uintptr_t *regs_arg(struct ftr_regs *regs, unsigned n)
+{
+	return (uintptr_t *)entry_sp(regs) + 1 + n;
+}
+
+static uintptr_t *regs_return(struct ftr_regs *regs)
+{
+	return (uintptr_t *)&regs->pt.eax;
+}
+
+static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
+{
+	return ftr__x86_vector(regs, n, 8, width);
+}
+
+extern void ftr__i386_just_return(void);
+
+static const struct ftr_backend backend = {
+	.name = "i386",
+	.slot_size = SLOT_SIZE,
+	.stub_size = STUB_SIZE,
+	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
+		       FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS | FTR_GROUP_SP_OVERLAY,
+	.reach = 0,
+	.landing_length = ftr__x86_landing_length,
+	.nop_length = ftr__x86_nop_length,
+	.site_form = ftr__x86_site_form,
+	.text = {
+		.breakpoint = FTR__X86_INT3,
+		.encode = ftr__x86_encode_site,
+		.write_tails = ftr__x86_write_tails,
+		.check = ftr__x86_check,
+	},
+	.trap_address = trap_address,
+	.trap_sp = trap_sp,
+	.trap_resume = trap_resume,
+	.trap_emulate = trap_emulate,
+	.stub_emit = stub_emit,
+	.frame_sp = { offsetof(struct frame, context.esp),
+		      offsetof(struct rt_frame, ucontext.uc_mcontext.gregs[REG_ESP]) },
+	.signal_restorer = signal_restorer,
+	.slots_push_addresses = true,
+	.slots_emit = slots_emit,
+	.thread_pointer = thread_pointer,
+	.caller = caller,
+	.regs_slot = regs_slot,
+	.regs_resume = regs_resume,
+	.regs_pt_regs = regs_pt_regs,
+	.regs_ip = regs_ip,
+	.regs_set_ip = regs_set_ip,
+	.regs_sp = regs_sp,
+	.regs_flags = regs_flags,
+	.regs_arg = regs_arg,
+	.regs_return = regs_return,
+	.regs_vector = regs_vector,
+	.just_return = (uintptr_t)ftr__i386_just_return,
+};
+
+const struct ftr_backend *const ftr__backend = &backend;
