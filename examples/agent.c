@@ -51,15 +51,18 @@
 #define TOP_CALLERS 3
 #define ATTACH_TRIES 500   /* a millisecond apart, while a thread stands in a pad */
 
+/* A word: what a handler counts by one instruction on every architecture. */
+typedef _Atomic uintptr_t tally;
+
 struct caller {
 	_Atomic uintptr_t parent_ip;
-	_Atomic uint64_t calls;
+	tally calls;
 };
 
-/* One function.  512 bytes; a page of them is touched at its first call. */
+/* One function.  512 bytes or half of them; a page of them is touched at its first call. */
 struct counter {
 	_Atomic uintptr_t ip;
-	_Atomic uint64_t others; /* calls by callers that found no room */
+	tally others; /* calls by callers that found no room */
 	struct caller callers[CALLERS];
 };
 
@@ -72,7 +75,7 @@ struct samples {
 static struct {
 	struct counter *counters; /* an open hash table, keyed by ip */
 	size_t n_counters;
-	_Atomic uint64_t uncounted; /* calls of functions that found no room */
+	tally uncounted; /* calls of functions that found no room */
 	struct ftr_group *group;
 	struct samples samples;
 	unsigned attaches, detaches, retries;
@@ -121,7 +124,7 @@ static struct counter *counter_of(uintptr_t ip)
 	return NULL;
 }
 
-static _Atomic uint64_t *count_of(uintptr_t ip, uintptr_t parent_ip)
+static tally *count_of(uintptr_t ip, uintptr_t parent_ip)
 {
 	struct counter *counter = counter_of(ip);
 	size_t at = place_of(parent_ip, CALLERS);

@@ -13,6 +13,9 @@ AM_TESTS_ENVIRONMENT = \
 	SANITIZE_CFLAGS='$(SANITIZE_CFLAGS)'; export SANITIZE_CFLAGS; \
 	FTR_BACKEND='$(FTR_BACKEND)'; export FTR_BACKEND;
 
+# Programs and assembly that differ by architecture lie in a folder of its name.
+arch_cppflags = -I$(top_srcdir)/tests/live/$(FTR_BACKEND)
+
 include tests/stress.mk
 
 # The tree itself.
@@ -67,7 +70,8 @@ check_LTLIBRARIES += \
 	tests/live/plugin_a.la \
 	tests/live/plugin_b.la \
 	tests/live/plugin_r.la
-plugin_cflags = -std=gnu11 -O2 $(WARN_CFLAGS) -fpatchable-function-entry=5
+plugin_cflags = -std=gnu11 -O2 $(WARN_CFLAGS) -fpatchable-function-entry=5 \
+	-falign-functions=32
 plugin_ldflags = -module -avoid-version -shared -rpath /nowhere
 tests_live_plugin_a_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
 tests_live_plugin_a_la_CFLAGS = $(plugin_cflags) -DPLUGIN=a
@@ -115,12 +119,13 @@ tests_live_test_fork_SOURCES = tests/live/test_fork.c $(load_live_sources)
 tests_live_test_fork_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_fork_LDADD = libftr.la $(CHECK_LIBS)
 
+misuse_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(arch_cppflags)
 misuse_sources = tests/live/textwatch.c tests/live/textwatch.h $(load_live_sources)
 tests_live_test_badstart_SOURCES = tests/live/test_badstart.c $(misuse_sources)
 tests_live_test_badstart_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_badstart_LDADD = libftr.la $(CHECK_LIBS)
 tests_live_test_badinput_SOURCES = tests/live/test_badinput.c $(misuse_sources)
-tests_live_test_badinput_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_badinput_CPPFLAGS = $(misuse_cppflags)
 tests_live_test_badinput_LDADD = libftr.la $(CHECK_LIBS)
 tests_live_test_badtext_SOURCES = tests/live/test_badtext.c $(misuse_sources)
 tests_live_test_badtext_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)

@@ -16,8 +16,6 @@ live_core_tests = \
 	tests/live/test_poke \
 	tests/live/test_hold \
 	tests/live/test_trap \
-	tests/live/test_regs \
-	tests/live/test_regs_changes \
 	tests/live/test_interrupted \
 	tests/live/test_signals \
 	tests/live/test_slots \
@@ -33,15 +31,26 @@ live_tests = \
 	tests/live/test_pads \
 	tests/live/test_recursion \
 	tests/live/test_self
+if BACKEND_X86_64
+live_core_tests += \
+	tests/live/test_regs \
+	tests/live/test_regs_changes
+endif
 
 check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
 TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
 
-stress_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+stress_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(arch_cppflags)
 stress_core = libftr_core.la $(ELF_LIBS) $(CHECK_LIBS)
 stress_lib = libftr.la $(CHECK_LIBS)
-live_common = tests/live/live.c tests/live/live.h tests/live/sites.S
-live_step = tests/live/step.c tests/live/step.h tests/live/step_stub.S
+live_common = tests/live/live.c tests/live/live.h tests/live/sites.S \
+	tests/live/x86_64/arch.h tests/live/i386/arch.h
+if BACKEND_I386
+arch_step = tests/live/i386/step_stub.S
+else
+arch_step = tests/live/x86_64/step_stub.S
+endif
+live_step = tests/live/step.c tests/live/step.h $(arch_step)
 
 tests_backend_test_insn_SOURCES = tests/backend/test_insn.c tests/unit/unit.h
 tests_backend_test_insn_CPPFLAGS = $(stress_cppflags)

@@ -15,6 +15,9 @@
 
 #define TABLE "__patchable_function_entries"
 
+/** More than any file has, and no overflow yet. */
+#define HUGE_SIZE ((size_t)1 << (sizeof(size_t) == 8 ? 40 : 30))
+
 enum { ALL = PLUGIN_FUNCTIONS, NONE = 0, ANY = -1 };
 
 /* --- what is done to a file -------------------------------------------------- */
@@ -77,7 +80,7 @@ static void cut_in_the_symbols(struct image *image)
 
 static void table_huge(struct image *image)
 {
-	elf_section(image, TABLE)->sh_size = (size_t)1 << 40;
+	elf_section(image, TABLE)->sh_size = HUGE_SIZE;
 }
 
 static void table_over_all_memory(struct image *image)
@@ -234,7 +237,7 @@ static void symbols_in_their_own_strings(struct image *image)
 
 static void symbols_huge(struct image *image)
 {
-	elf_section(image, ".symtab")->sh_size = (size_t)1 << 40;
+	elf_section(image, ".symtab")->sh_size = HUGE_SIZE;
 }
 
 static void symbols_of_no_size(struct image *image)
@@ -304,7 +307,7 @@ static void strings_of_no_size(struct image *image)
 
 static void strings_huge(struct image *image)
 {
-	elf_section(image, ".strtab")->sh_size = (size_t)1 << 40;
+	elf_section(image, ".strtab")->sh_size = HUGE_SIZE;
 }
 
 /* Without symbols the unwinder's table says where functions begin. */

@@ -3,6 +3,7 @@
  * Pads as gcc makes them: five one-byte nops, at each offset of a cache line.
  * Each function returns its argument plus one.
  */
+#include "arch.h"
 
 	.section .text.live_pads, "ax", @progbits
 	.macro	pad offset
@@ -13,15 +14,13 @@
 	.type	live_pad_\offset, @function
 live_pad_\offset:
 	.byte	0x90, 0x90, 0x90, 0x90, 0x90
-	lea	1(%rdi), %rax
-	ret
+	return_next
 	.size	live_pad_\offset, . - live_pad_\offset
 	.pushsection __patchable_function_entries, "awo", @progbits, live_pad_\offset
-	.balign	8
-	.quad	live_pad_\offset
+	address	live_pad_\offset
 	.popsection
 	.pushsection .data.rel.ro.live_pads, "aw", @progbits
-	.quad	live_pad_\offset
+	address	live_pad_\offset
 	.popsection
 	.endm
 

@@ -6,6 +6,7 @@
  * plus one and touches nothing else, so that a thread that is resumed at a
  * wrong byte shows it.
  */
+#include "arch.h"
 
 	/* The function `name` at the place where it stands, and its record. */
 	.macro	site name
@@ -14,15 +15,13 @@
 	.type	\name, @function
 \name:
 	.byte	0x0f, 0x1f, 0x44, 0x00, 0x00
-	lea	1(%rdi), %rax
-	ret
+	return_next
 	.size	\name, . - \name
 	.pushsection __patchable_function_entries, "awo", @progbits, \name
-	.balign	8
-	.quad	\name
+	address	\name
 	.popsection
 	.pushsection .data.rel.ro.live_sites, "aw", @progbits
-	.quad	\name
+	address	\name
 	.popsection
 	.endm
 

@@ -2,8 +2,9 @@
 /* Single-stepping a thread; see step.h. */
 #include "tests/live/step.h"
 
+#include "arch.h"
+
 #include <signal.h>
-#include <ucontext.h>
 
 long step_run(live_fn fn, long n);
 
@@ -20,11 +21,11 @@ static void on_step(int sig, siginfo_t *info, void *context)
 		return;
 	step->context = context;
 	if (step->at)
-		step->at(step, (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
+		step->at(step, (uintptr_t)uc->uc_mcontext.gregs[ARCH_IP]);
 	step->count++;
 	/* What comes behind the place to park at need not be stepped: slow. */
 	if (atomic_load(&step->reached))
-		uc->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+		uc->uc_mcontext.gregs[ARCH_FLAGS] &= ~TRAP_FLAG;
 }
 
 void step_install(int flags)

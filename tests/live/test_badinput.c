@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arch.h"
 #include "tests/live/textwatch.h"
 
 /* Not groups: nothing, an address that is not mapped, memory of another kind. */
@@ -20,8 +21,8 @@ enum { NO_GROUPS = 3 };
 
 START_TEST(test_group_options)
 {
-	static const uint32_t missing[] = { FTR_GROUP_SP_OVERLAY, FTR_GROUP_UNWOUND_EXITS,
-					    FTR_GROUP_UNINSTRUMENTED };
+	static const uint32_t missing[] = { FTR_GROUP_UNWOUND_EXITS, FTR_GROUP_UNINSTRUMENTED,
+					    ARCH_MISSING_FLAGS };
 	struct {
 		struct ftr_group_options options;
 		uint64_t tail;

@@ -261,7 +261,7 @@ static void register_table(const uintptr_t *from, const uintptr_t *stop, int mco
 
 START_TEST(test_tables_that_lead_anywhere)
 {
-	static uintptr_t data = 0x9090909090909090;
+	static uintptr_t data = (uintptr_t)0x9090909090909090;
 	uintptr_t wrong[] = { 0, 1, UINTPTR_MAX, UINTPTR_MAX - 4, (uintptr_t)&data,
 			      (uintptr_t)wrong, (uintptr_t)malloc, (uintptr_t)traced[0] + 1,
 			      0 };

@@ -46,9 +46,10 @@ FTR_TRACEABLE int mprotect(void *start, size_t size, int protection)
 	return (int)syscall(SYS_mprotect, start, size, protection);
 }
 
-FTR_TRACEABLE ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
+/* The offset is two words where a word has 32 bits. */
+FTR_TRACEABLE ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at)
 {
-	return syscall(SYS_pwrite64, fd, bytes, n, at);
+	return syscall(SYS_pwrite64, fd, bytes, n, (long)at, (long)((uint64_t)at >> 32));
 }
 
 FTR_TRACEABLE int nanosleep(const struct timespec *time, struct timespec *left)
@@ -70,7 +71,7 @@ static const char *const traced[] = {
 #if !LIVE_SANITIZED
 	"malloc", "calloc", "realloc", "free",
 #endif
-	"mprotect", "pwrite", "nanosleep", "sched_yield", "own_function",
+	"mprotect", "pwrite64", "nanosleep", "sched_yield", "own_function",
 };
 
 /* --- handlers ---------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  * was there before, as it would have without the library; applications that
  * own SIGTRAP call ftr_handle_trap().
  */
+#include "arch.h"
 #include "lib/batch.h"
 #include "tests/live/visitor.h"
 
@@ -13,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 
 static __thread unsigned ran_a;
 
@@ -38,7 +38,7 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	atomic_fetch_add(&foreign, 1);
 	pthread_sigmask(SIG_SETMASK, NULL, &mask_seen);
 	code_seen = info->si_code;
-	ip_seen = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	ip_seen = (uintptr_t)uc->uc_mcontext.gregs[ARCH_IP];
 }
 
 static void on_plain_trap(int sig)
@@ -343,8 +343,8 @@ START_TEST(test_handle_trap_of_a_stranger)
 	ck_ok(ftr_init(NULL));
 	memset(&context, 0, sizeof(context));
 	ck_assert_int_eq(ftr_handle_trap(SIGTRAP, &info, &context), 0);
-	ck_assert_int_eq(context.uc_mcontext.gregs[REG_RIP], 0);
-	context.uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)test_handle_trap_of_a_stranger_fn;
+	ck_assert_int_eq(context.uc_mcontext.gregs[ARCH_IP], 0);
+	context.uc_mcontext.gregs[ARCH_IP] = (greg_t)(uintptr_t)test_handle_trap_of_a_stranger_fn;
 	ck_assert_int_eq(ftr_handle_trap(SIGTRAP, &info, &context), 0);
 	ck_assert_int_eq(ftr_handle_trap(SIGTRAP, NULL, NULL), 0);
 }

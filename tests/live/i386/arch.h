@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the live tests need to know of the architecture, for assembly and C.
+ * The include path has the folder of the backend that is being built.
+ */
+#ifndef TESTS_ARCH_H
+#define TESTS_ARCH_H
+
+#ifdef __ASSEMBLER__
+
+	/* An address in a table. */
+	.macro	address value:vararg
+	.balign	4
+	.long	\value
+	.endm
+
+	/* The body of a function that returns its argument plus one: six bytes. */
+	.macro	return_next
+	movl	4(%esp), %eax
+	incl	%eax
+	ret
+	.endm
+
+#else
+#include <ucontext.h>
+
+/* Bytes of return_next. */
+enum { ARCH_BODY = 6 };
+
+/* FTR_GROUP_* that other architectures have; this has all. */
+#define ARCH_MISSING_FLAGS FTR_GROUP_UNINSTRUMENTED
+
+/* Names in ucontext_t's gregs. */
+enum { ARCH_IP = REG_EIP, ARCH_SP = REG_ESP, ARCH_FLAGS = REG_EFL };
+
+#endif
+#endif /* TESTS_ARCH_H */
