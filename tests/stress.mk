@@ -36,6 +36,14 @@ live_core_tests += \
 	tests/live/test_regs \
 	tests/live/test_regs_changes
 endif
+if BACKEND_I386
+i386_tests = \
+	tests/live/i386/test_gap \
+	tests/live/i386/test_gap_naive
+live_core_tests += $(i386_tests)
+# Built with a push from the trap handler: what shows that the test notices.
+XFAIL_TESTS += tests/live/i386/test_gap_naive
+endif
 
 check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
 TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
@@ -155,4 +163,14 @@ endif
 tests_live_test_libunwind_SOURCES = tests/live/test_libunwind.c $(live_unwind)
 tests_live_test_libunwind_CPPFLAGS = $(stress_cppflags) $(LIBUNWIND_CFLAGS)
 tests_live_test_libunwind_LDADD = $(stress_core) $(LIBUNWIND_LIBS)
+
+gap_sources = tests/live/i386/test_gap.c tests/live/i386/gap_stub.S tests/live/visitor.h \
+	$(live_common)
+tests_live_i386_test_gap_SOURCES = $(gap_sources)
+tests_live_i386_test_gap_CPPFLAGS = $(stress_cppflags) -DGAP_NAIVE=0
+tests_live_i386_test_gap_LDADD = $(stress_core)
+tests_live_i386_test_gap_naive_SOURCES = $(gap_sources) tests/live/i386/naive.c
+tests_live_i386_test_gap_naive_CPPFLAGS = $(stress_cppflags) -DGAP_NAIVE=1
+tests_live_i386_test_gap_naive_CFLAGS = $(AM_CFLAGS) -Wno-unused-const-variable -mgeneral-regs-only
+tests_live_i386_test_gap_naive_LDADD = $(stress_core)
 endif
