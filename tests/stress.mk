@@ -39,7 +39,8 @@ endif
 if BACKEND_I386
 i386_tests = \
 	tests/live/i386/test_gap \
-	tests/live/i386/test_gap_naive
+	tests/live/i386/test_gap_naive \
+	tests/live/i386/test_regs_i386
 live_core_tests += $(i386_tests)
 # Built with a push from the trap handler: what shows that the test notices.
 XFAIL_TESTS += tests/live/i386/test_gap_naive
@@ -164,6 +165,12 @@ tests_live_test_libunwind_SOURCES = tests/live/test_libunwind.c $(live_unwind)
 tests_live_test_libunwind_CPPFLAGS = $(stress_cppflags) $(LIBUNWIND_CFLAGS)
 tests_live_test_libunwind_LDADD = $(stress_core) $(LIBUNWIND_LIBS)
 
+
+tests_live_i386_test_regs_i386_SOURCES = tests/live/i386/test_regs_i386.c \
+	tests/live/i386/image.h tests/live/i386/image_stub.S tests/live/visitor.h $(live_common)
+tests_live_i386_test_regs_i386_CPPFLAGS = $(stress_cppflags)
+tests_live_i386_test_regs_i386_LDFLAGS = -no-pie
+tests_live_i386_test_regs_i386_LDADD = $(stress_core)
 gap_sources = tests/live/i386/test_gap.c tests/live/i386/gap_stub.S tests/live/visitor.h \
 	$(live_common)
 tests_live_i386_test_gap_SOURCES = $(gap_sources)
