@@ -57,6 +57,8 @@ EXTRA_DIST += $(tree_tests) $(header_tests) $(form_tests) $(debugger_tests) \
 	tests/forms/fixture.c \
 	tests/forms/fixture.h \
 	tests/forms/lib.sh \
+	tests/forms/x86_64.sh \
+	tests/forms/i386.sh \
 	tests/forms/noheaders.c
 
 # The form tests link the library as it lies in the build tree.

@@ -7,7 +7,7 @@
 . "$srcdir/tests/forms/lib.sh"
 
 echo 'int f(void) { return 0; }' >"$work/probe.c"
-run $GCC -pg -mfentry -mrecord-mcount -c "$work/probe.c" -o "$work/probe.o" ||
+run $GCC -fno-pie -pg -mfentry -mrecord-mcount -c "$work/probe.c" -o "$work/probe.o" ||
 	skip_all "$GCC has no -mrecord-mcount"
 
 fentry="-pg -mfentry -mrecord-mcount"
@@ -17,20 +17,24 @@ direct="kind=call before=e8........ length=5 pad=5"
 nops="kind=nop before=0f1f440000 length=5 pad=5"
 
 flags=$fentry
-form "so pie" "$through_got"
+form "$fentry_pic" "$through_got"
 form "nopie static" "$direct"
 
-model=-fPIE
-form nopie "$through_got"
-form static "$relaxed"
-model=
+if [ -n "$fentry_pic" ]; then
+	model=-fPIE
+	form nopie "$through_got"
+	form static "$relaxed"
+	model=
+fi
 
 # An __fentry__ of the module's own.
 extra=$work/fentry.o
-form "so pie" "$relaxed"
-model=-fPIE
-form nopie "$relaxed"
-model=
+form "$fentry_pic" "$relaxed"
+if [ -n "$fentry_pic" ]; then
+	model=-fPIE
+	form nopie "$relaxed"
+	model=
+fi
 form nopie "$direct"
 extra=
 

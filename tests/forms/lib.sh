@@ -13,11 +13,15 @@
 forms=$srcdir/tests/forms
 build=$(pwd)
 passed=0 failed=0 skipped=0
+gcc5="before=9090909090 pad=5"
+. "$forms/$FTR_BACKEND.sh"
+[ -z "$CLANG" ] || CLANG="$CLANG $machine"
 # The forms of gcc come from gcc, also where another compiler builds the library.
 GCC=$CC
 case $($CC --version) in
 *clang*) GCC=$(command -v gcc) || GCC= ;;
 esac
+[ "$GCC" = "$CC" ] || [ -z "$GCC" ] || GCC="$GCC $machine"
 compiler=$GCC flags= link_flags= extra= model= linker_driver=
 cf_choices="none full"
 opt_choices="0 2"
@@ -26,8 +30,6 @@ skip_all() {
 	echo "SKIP: $1"
 	exit 77
 }
-
-[ "$FTR_BACKEND" = x86_64 ] || skip_all "these are the forms of x86_64"
 
 work=$(mktemp -d "$build/forms.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT

@@ -5,8 +5,6 @@
 . "$srcdir/tests/forms/lib.sh"
 
 opt_choices=2
-gcc5="before=9090909090 pad=5"
-clang5="before=0f1f4400.. pad=5"
 sections="-ffunction-sections -fdata-sections"
 flags5=-fpatchable-function-entry=5
 fentry="-pg -mfentry -mrecord-mcount"
@@ -51,15 +49,15 @@ fentry_calls() {
 
 if with bfd $GCC -fuse-ld=bfd; then
 	plain_and_collected bfd
-	fentry_calls bfd "so pie nopie"
+	fentry_calls bfd "$fentry_pic nopie"
 fi
 if with gold $GCC -fuse-ld=gold; then
 	plain_and_collected gold "sites=none pad=5 reason=gold_does_with_--gc-sections"
-	fentry_calls gold "so pie nopie"
+	fentry_calls gold "$fentry_pic nopie"
 fi
 if with lld $GCC -fuse-ld=lld; then
 	plain_and_collected lld
-	fentry_calls lld "so pie nopie"
+	fentry_calls lld "$fentry_pic nopie"
 fi
 
 # Tables whose relocations are packed (DT_RELR).

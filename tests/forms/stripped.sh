@@ -5,8 +5,6 @@
 # FTR_MODULE.
 . "$srcdir/tests/forms/lib.sh"
 
-gcc5="before=9090909090 pad=5"
-clang5="before=0f1f4400.. pad=5"
 flags5=-fpatchable-function-entry=5
 registered="$flags5 -DFORMS_REGISTERED"
 fentry="-pg -mfentry -mrecord-mcount"
@@ -32,14 +30,14 @@ both "so pie nopie" "$flags5" names=stripped
 both "so" "$registered" names=stripped
 both so -fpatchable-function-entry=7,2 names=stripped
 compiler=$GCC flags=$fentry
-form "so pie" "kind=call before=ff15........ length=6 pad=6 names=stripped"
+form "$fentry_pic" "kind=call before=ff15........ length=6 pad=6 names=stripped"
 form nopie "kind=call before=e8........ length=5 pad=5 names=stripped"
 
 prepare() { run strip "$1" && run "$work/noheaders" "$1"; }
 both "so pie nopie" "$registered" names=offsets
 both "so pie" "$registered" names=offsets scan=no
 compiler=$GCC flags="$fentry -DFORMS_REGISTERED"
-form "so" "kind=call before=ff15........ length=6 pad=6 names=offsets"
+form "${fentry_pic% pie}" "kind=call before=ff15........ length=6 pad=6 names=offsets"
 
 # A static program has no .eh_frame_hdr but on demand; without it nothing says
 # that functions begin where the table's entries point.
