@@ -28,8 +28,22 @@ stand_in() {
 }
 export STATE=$build
 stand_in dpkg-query <<'S'
-grep -qx "${*: -1}" "$STATE/installed" && printf installed
+grep -qx "${*: -1}" "$STATE/installed" || exit 1
+case ${*: -1} in
+*:i386) echo i386 installed ;;
+both) printf '%s installed\n' amd64 i386 ;;
+foreign) echo i386 installed ;;
+*) echo all installed ;;
+esac
 S
+stand_in dpkg <<'S'
+case $1 in
+--print-architecture) echo amd64 ;;
+--print-foreign-architectures) cat "$STATE/foreign" ;;
+--add-architecture) echo "$2" >>"$STATE/foreign" ;;
+esac
+S
+: >"$build/foreign"
 stand_in apt-get <<'S'
 echo "$*" >>"$STATE/calls"
 case "$*" in
@@ -70,6 +84,34 @@ check "a required one is" "1 quickstart: cannot be had: unknown" \
 	"$status $(grep -o 'quickstart: cannot be had: [a-z]*' said)"
 CI=true try aa -- unknown
 check "in CI a wanted one is an error, too" 1 $status
+
+printf '%s\n' aa both foreign >installed
+try both --
+check "installed for two architectures" "" "$(cat calls)"
+try foreign --
+check "installed for another one alone" 1 "$(grep -c 'install.*foreign' calls)"
+
+# shellcheck disable=SC2034 # for the functions of quickstart
+for_i386=(bb:i386 unknown:i386)
+(i386_ready >said 2>&1)
+check "without packages for i386 its tests are skipped, loudly" "1 1 # SKIP:  1" \
+	"$? $(grep -c 'SKIP: ALL TESTS ON i386.*unknown:i386' said) $(cat skipped-i386.log)"
+check "its architecture was added" i386 "$(cat foreign)"
+(CI=true i386_ready >said 2>&1)
+check "in CI that is an error" "1 1" "$? $(grep -c 'cannot be had: unknown:i386' said)"
+for_i386=(bb:i386)
+(i386_ready >said 2>&1)
+check "with them they are run" 0 $?
+
+# arguments WHAT EXPECTED ARCH FTR_CONFIGURE
+arguments() {
+	# shellcheck disable=SC2034 # for the functions of quickstart
+	check "$1" "$2" "$(arch=$3 FTR_CONFIGURE=$4 && configure_arguments | tr '\n' ' ')"
+}
+arguments "configure's arguments" "--x CC=clang " native "CC=clang --x"
+arguments "none" "" native ""
+arguments "those of i386" "--host=i686-linux-gnu CC=clang -m32 CXX=g++ -m32 \
+PKG_CONFIG_LIBDIR=/usr/lib/i386-linux-gnu/pkgconfig:/usr/share/pkgconfig " i386 CC=clang
 
 check "source entries, each once" "2 suite-a suite-b" "$(source_entries "" | wc -l) $(
 	source_entries "" | awk '{ print $(NF - 1) }' | tr '\n' ' ' | sed 's/ $//')"
