@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Parents of unwind_traced() that no compiler makes; long f(long n). */
 
+#ifdef __x86_64__
 	.text
 
 	.macro	PARENT name
@@ -34,5 +35,6 @@
 	.cfi_adjust_cfa_offset -8
 	ret
 	END	unwind_wide
+#endif
 
 	.section .note.GNU-stack, "", @progbits
