@@ -34,7 +34,8 @@ live_tests = \
 if BACKEND_X86_64
 live_core_tests += \
 	tests/live/test_regs \
-	tests/live/test_regs_changes
+	tests/live/test_regs_changes \
+	tests/live/test_regs_vectors
 endif
 if BACKEND_I386
 i386_tests = \
@@ -89,16 +90,18 @@ tests_live_test_hold_LDADD = $(stress_core)
 tests_live_test_trap_SOURCES = tests/live/test_trap.c tests/live/visitor.h $(live_common)
 tests_live_test_trap_CPPFLAGS = $(stress_cppflags)
 tests_live_test_trap_LDADD = $(stress_core)
-live_regs = tests/live/regs.h tests/live/regs_image.h tests/live/regs_stub.S
-tests_live_test_regs_SOURCES = tests/live/test_regs.c tests/live/visitor.h $(live_regs) \
-	$(live_common)
+live_regs = tests/live/regs.c tests/live/regs.h tests/live/regs_image.h \
+	tests/live/regs_stub.S tests/live/visitor.h
+tests_live_test_regs_SOURCES = tests/live/test_regs.c $(live_regs) $(live_common)
 tests_live_test_regs_CPPFLAGS = $(stress_cppflags)
 tests_live_test_regs_LDADD = $(stress_core)
-
-tests_live_test_regs_changes_SOURCES = tests/live/test_regs_changes.c $(live_regs) \
+tests_live_test_regs_changes_SOURCES = tests/live/test_regs_changes.c $(live_regs) $(live_step) \
 	$(live_common)
 tests_live_test_regs_changes_CPPFLAGS = $(stress_cppflags)
 tests_live_test_regs_changes_LDADD = $(stress_core)
+tests_live_test_regs_vectors_SOURCES = tests/live/test_regs_vectors.c $(live_regs) $(live_common)
+tests_live_test_regs_vectors_CPPFLAGS = $(stress_cppflags)
+tests_live_test_regs_vectors_LDADD = $(stress_core)
 
 tests_live_test_slots_SOURCES = tests/live/test_slots.c tests/live/visitor.h $(live_common)
 tests_live_test_slots_CPPFLAGS = $(stress_cppflags)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A caller that knows what is in every register before and after a call, and
- * traced functions that change nothing themselves.
+ * A caller that knows what is in every register before and after a call,
+ * traced functions that change nothing themselves, and functions that change
+ * whatever the psABI lets them ("Register Usage").
  */
 #include "tests/live/regs_image.h"
 
@@ -18,11 +19,18 @@
 	object	regs_in, I_SIZE
 	object	regs_out, I_SIZE
 	object	regs_fn, 8		/* what regs_call() calls */
+	object	regs_skew, 8		/* how far its stack is below a multiple of 64 */
 	object	regs_width, 8		/* bytes of a vector register: 16, 32, 64 */
+	object	regs_mask_width, 8	/* of a mask register: 0, 2, 8 */
+	object	regs_zero_upper, 8	/* whether regs_clobber() ends by vzeroupper */
 	object	regs_seen_sp, 8		/* regs_site_sp: rsp behind the site */
 	object	regs_seen_word, 8	/* and what it points at */
 	object	regs_true_sp, 8		/* regs_site_sp returns to there */
 	object	regs_true_ip, 8
+	object	old_sp, 8
+	object	old_mxcsr, 4
+	object	old_control, 4
+	object	status, 4
 
 	.macro	function name
 	.globl	\name
@@ -81,43 +89,85 @@
 	movq	%r15, regs_out + I_R15(%rip)
 	.endm
 
-	/* The vector registers 0-7 by the CPU's width; clobbers r11 and flags. */
-	.macro	load_vectors image
+	.macro	each_of_16 what, register
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	\what	\register, \n
+	.endr
+	.endm
+
+	.macro	each_of_32 what, register
+	each_of_16 \what, \register
+	.irp	n, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	\what	\register, \n
+	.endr
+	.endm
+
+	.macro	load_sse register, n
+	movups	\n * 64(%r11), %\register\n
+	.endm
+	.macro	load_avx register, n
+	vmovups	\n * 64(%r11), %\register\n
+	.endm
+	.macro	store_sse register, n
+	movups	%\register\n, \n * 64(%r11)
+	.endm
+	.macro	store_avx register, n
+	vmovups	%\register\n, \n * 64(%r11)
+	.endm
+
+	/* All vector registers of regs_width; clobbers r11 and flags. */
+	.macro	vectors what, image
 	leaq	\image + I_VECTORS(%rip), %r11
 	cmpl	$32, regs_width(%rip)
 	ja	3f
 	je	2f
+	each_of_16 \what\()_sse, xmm
+	jmp	4f
+2:	each_of_16 \what\()_avx, ymm
+	jmp	4f
+3:	each_of_32 \what\()_avx, zmm
+4:
+	.endm
+
+	/* The mask registers; clobbers r11 and flags. */
+	.macro	load_masks image
+	leaq	\image + I_MASKS(%rip), %r11
+	cmpl	$2, regs_mask_width(%rip)
+	jb	4f
+	ja	3f
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	movups	\n * 64(%r11), %xmm\n
+	kmovw	\n * 8(%r11), %k\n
 	.endr
 	jmp	4f
-2:	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovups	\n * 64(%r11), %ymm\n
-	.endr
-	jmp	4f
-3:	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovups	\n * 64(%r11), %zmm\n
+3:
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	kmovq	\n * 8(%r11), %k\n
 	.endr
 4:
 	.endm
 
-	.macro	store_vectors image
-	leaq	\image + I_VECTORS(%rip), %r11
-	cmpl	$32, regs_width(%rip)
+	.macro	store_masks image
+	leaq	\image + I_MASKS(%rip), %r11
+	cmpl	$2, regs_mask_width(%rip)
+	jb	4f
 	ja	3f
-	je	2f
 	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	movups	%xmm\n, \n * 64(%r11)
+	kmovw	%k\n, \n * 8(%r11)
 	.endr
 	jmp	4f
-2:	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovups	%ymm\n, \n * 64(%r11)
-	.endr
-	jmp	4f
-3:	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
-	vmovups	%zmm\n, \n * 64(%r11)
+3:
+	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7
+	kmovq	%k\n, \n * 8(%r11)
 	.endr
 4:
+	.endm
+
+	/* So that what the C code around does is not slowed down. */
+	.macro	zero_upper
+	cmpl	$32, regs_width(%rip)
+	jb	1f
+	vzeroupper
+1:
 	.endm
 
 	.text
@@ -125,7 +175,9 @@
 	/*
 	 * void regs_call(void): load regs_in, call *regs_fn, store regs_out.
 	 *
-	 *     sp at the call + 8   the second stack argument
+	 *     a multiple of 64
+	 *     256 bytes that nobody uses, and regs_skew
+	 *     sp at the call + 24  the fourth stack argument
 	 *     sp at the call       the first
 	 */
 	function regs_call
@@ -135,10 +187,23 @@
 	pushq	%r13
 	pushq	%r14
 	pushq	%r15
-	subq	$8, %rsp
-	pushq	regs_in + I_STACK1(%rip)
-	pushq	regs_in + I_STACK0(%rip)
-	load_vectors regs_in
+	stmxcsr	old_mxcsr(%rip)
+	fnstcw	old_control(%rip)
+	movq	%rsp, old_sp(%rip)
+	andq	$-64, %rsp
+	subq	$256, %rsp
+	subq	regs_skew(%rip), %rsp
+	.irp	n, 3, 2, 1, 0
+	pushq	regs_in + I_STACK + \n * 8(%rip)
+	.endr
+	fninit
+	fldcw	regs_in + I_CONTROL(%rip)
+	fldt	regs_in + I_X87 + 32(%rip)
+	fldt	regs_in + I_X87 + 16(%rip)
+	fldt	regs_in + I_X87(%rip)
+	ldmxcsr	regs_in + I_MXCSR(%rip)
+	load_masks regs_in
+	vectors	load, regs_in
 	pushq	regs_in + I_FLAGS(%rip)
 	popfq
 	load_all
@@ -151,10 +216,17 @@ regs_call_return:
 	popq	regs_out + I_FLAGS(%rip)
 	cld
 	movq	%rsp, regs_out + I_SP(%rip)
-	store_vectors regs_out
-	popq	regs_out + I_STACK0(%rip)
-	popq	regs_out + I_STACK1(%rip)
-	addq	$8, %rsp
+	stmxcsr	regs_out + I_MXCSR(%rip)
+	fnsave	regs_out + I_FSAVE(%rip)
+	store_masks regs_out
+	vectors	store, regs_out
+	.irp	n, 0, 1, 2, 3
+	popq	regs_out + I_STACK + \n * 8(%rip)
+	.endr
+	movq	old_sp(%rip), %rsp
+	ldmxcsr	old_mxcsr(%rip)
+	fldcw	old_control(%rip)
+	zero_upper
 	popq	%r15
 	popq	%r14
 	popq	%r13
@@ -164,9 +236,30 @@ regs_call_return:
 	ret
 	.size	regs_call, . - regs_call
 
-	/* void regs_clobber(void): whatever a function may change, changed. */
+	/*
+	 * void regs_clobber(void): whatever a function may change, changed:
+	 * vector and mask registers, the status bits of mxcsr, and what
+	 * regs_clobber_general() does.
+	 */
 	function regs_clobber
-	load_vectors regs_junk
+	vectors	load, regs_junk
+	load_masks regs_junk
+	cmpl	$0, regs_zero_upper(%rip)
+	je	1f
+	zero_upper
+1:	stmxcsr	status(%rip)
+	xorl	$0x3f, status(%rip)
+	ldmxcsr	status(%rip)
+	jmp	regs_clobber_general
+	.size	regs_clobber, . - regs_clobber
+
+	/* void regs_clobber_general(void): the same with general registers only. */
+	function regs_clobber_general
+	pushfq
+	popq	%rax
+	xorl	$0x8d5, %eax		/* CF PF AF ZF SF OF */
+	pushq	%rax
+	popfq
 	movq	$-1, %rax
 	movq	%rax, %rcx
 	movq	%rax, %rdx
@@ -175,11 +268,9 @@ regs_call_return:
 	movq	%rax, %r8
 	movq	%rax, %r9
 	movq	%rax, %r10
-	pushq	$0x8d7		/* CF PF AF ZF SF OF */
-	popfq
 	movq	%rax, %r11
 	ret
-	.size	regs_clobber, . - regs_clobber
+	.size	regs_clobber_general, . - regs_clobber_general
 
 	/* A traced function that does nothing. */
 	function regs_site
@@ -196,11 +287,19 @@ regs_call_return:
 	jmp	*regs_true_ip(%rip)
 	record	regs_site_sp
 
-	/* Where execution can be sent to. */
+	/* Where execution can be sent to: the same two, another rax. */
 	function regs_elsewhere
 	movl	$77, %eax
 	ret
 	.size	regs_elsewhere, . - regs_elsewhere
+
+	function regs_elsewhere_sp
+	movl	$77, %eax
+	movq	%rsp, regs_seen_sp(%rip)
+	popq	regs_seen_word(%rip)
+	movq	regs_true_sp(%rip), %rsp
+	jmp	*regs_true_ip(%rip)
+	.size	regs_elsewhere_sp, . - regs_elsewhere_sp
 
 	.section .rodata
 	.balign	64
