@@ -35,8 +35,9 @@ if BACKEND_X86_64
 live_core_tests += \
 	tests/live/test_regs \
 	tests/live/test_regs_changes \
-	tests/live/test_regs_vectors \
-	tests/live/test_regs_paths
+	tests/live/test_regs_compiled \
+	tests/live/test_regs_paths \
+	tests/live/test_regs_vectors
 endif
 if BACKEND_I386
 i386_tests = \
@@ -100,6 +101,9 @@ tests_live_test_regs_changes_SOURCES = tests/live/test_regs_changes.c $(live_reg
 	$(live_common)
 tests_live_test_regs_changes_CPPFLAGS = $(stress_cppflags)
 tests_live_test_regs_changes_LDADD = $(stress_core)
+tests_live_test_regs_compiled_SOURCES = tests/live/test_regs_compiled.c $(live_regs) $(live_common)
+tests_live_test_regs_compiled_CPPFLAGS = $(stress_cppflags)
+tests_live_test_regs_compiled_LDADD = $(stress_core)
 tests_live_test_regs_paths_SOURCES = tests/live/test_regs_paths.c $(live_regs) $(live_step) $(live_common)
 tests_live_test_regs_paths_CPPFLAGS = $(stress_cppflags)
 tests_live_test_regs_paths_LDADD = $(stress_core)
