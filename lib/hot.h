@@ -35,7 +35,34 @@
 #define FTR__MARK_OWN   0xf0 /* the backend's own */
 #define FTR__MARK_WIDTH 0xff00
 
-#ifndef __ASSEMBLER__
+#ifdef __ASSEMBLER__
+
+/*
+ * A thread between two labels, the second excluded, has not loaded its set yet:
+ * a slot may not serve another one meanwhile.  Nor while the call that ends at
+ * the second label runs, where that is called with `call`.  Makes a struct
+ * ftr__inside of lib/rendezvous.h in the table that FTR__LATE_TABLE opens.
+ */
+	.macro	FTR__LATE from, to, call=0
+	.pushsection .data.rel.ro.ftr_late, "aw", @progbits
+	.if	FTR__WORD == 8
+	.quad	\from - 1, \to + \call, 0
+	.else
+	.long	\from - 1, \to + \call, 0
+	.endif
+	.popsection
+	.endm
+
+	.macro	FTR__LATE_TABLE name
+	.pushsection .data.rel.ro.ftr_late, "aw", @progbits
+	.balign	FTR__WORD
+	.globl	\name
+	.hidden	\name
+\name:
+	.popsection
+	.endm
+
+#else
 
 #include <stdint.h>
 

@@ -405,8 +405,28 @@ static bool has_signal_handlers(void)
 	return (caught & ~(1ull << (SIGTRAP - 1)) & ~(1ull << 31) & ~(1ull << 32)) != 0;
 }
 
-/* Pages in a row that are present: one that was never touched holds no frame. */
-static bool check_pages(struct meeting *m, uintptr_t start, uintptr_t end, size_t *budget)
+static struct ftr__inside ignored[512];
+static size_t n_ignored;
+
+void ftr__rendezvous_ignore(uintptr_t start, uintptr_t end)
+{
+	if (n_ignored < FTR__ARRAY_SIZE(ignored))
+		ignored[n_ignored++] = (struct ftr__inside){ start, end, 0 };
+}
+
+/* What is ignored and begins first in [start, end); NULL: nothing. */
+static const struct ftr__inside *next_ignored(uintptr_t start, uintptr_t end)
+{
+	const struct ftr__inside *next = NULL;
+
+	for (size_t i = 0; i < n_ignored; i++)
+		if (ignored[i].after < end && ignored[i].end > start &&
+		    (!next || ignored[i].after < next->after))
+			next = &ignored[i];
+	return next;
+}
+
+static bool check_words_of(struct meeting *m, uintptr_t start, uintptr_t end, size_t *budget)
 {
 	static uintptr_t words[CHUNK / sizeof(uintptr_t)];
 
@@ -420,6 +440,19 @@ static bool check_pages(struct meeting *m, uintptr_t start, uintptr_t end, size_
 			check_words(m, words, (size_t)got / sizeof *words);
 	}
 	return true;
+}
+
+/* Pages in a row that are present: one that was never touched holds no frame. */
+static bool check_pages(struct meeting *m, uintptr_t start, uintptr_t end, size_t *budget)
+{
+	const struct ftr__inside *skip;
+
+	while (start < end && (skip = next_ignored(start, end)) != NULL) {
+		if (skip->after > start && !check_words_of(m, start, skip->after, budget))
+			return false;
+		start = skip->end;
+	}
+	return start >= end || check_words_of(m, start, end, budget);
 }
 
 /*

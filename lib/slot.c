@@ -14,6 +14,7 @@
 
 #include "lib/error.h"
 #include "lib/exec.h"
+#include "lib/grace.h"
 #include "lib/rendezvous.h"
 #include "lib/unwind.h"
 #include "lib/stub.h"
@@ -21,11 +22,12 @@
 
 enum {
 	AREA_SLOTS = 4096,
+	AREA_ROOM = AREA_SLOTS - 1, /* that serve: see area_make() */
 	SLOTS_MAX = sizeof(void *) == 8 ? 1 << 20 : 1 << 16,
 	NEAR = 16 << 20, /* where an area is best: see DESIGN, poke strategies */
 	/* How many waiting slots are worth a rendezvous, and how long, ms. */
 	RECLAIM_MIN = 1024,
-	RECLAIM_MS = 50
+	RECLAIM_MS = 250
 };
 
 struct area {
@@ -81,7 +83,7 @@ int ftr__slot_init(void)
 
 static uintptr_t area_end(const struct area *area)
 {
-	return area->code + (uintptr_t)AREA_SLOTS * ftr__backend->slot_size;
+	return area->code + (uintptr_t)AREA_ROOM * ftr__backend->slot_size;
 }
 
 /* Every slot reached from everywhere in [low, high)? */
@@ -96,7 +98,7 @@ static bool within(const struct area *area, uintptr_t low, uintptr_t high, uintp
 static struct area *area_find(uintptr_t low, uintptr_t high, uintptr_t reach, bool above)
 {
 	for (size_t i = 0; i < n_areas; i++)
-		if (areas[i].used < AREA_SLOTS && (!above || areas[i].code >= high) &&
+		if (areas[i].used < AREA_ROOM && (!above || areas[i].code >= high) &&
 		    within(&areas[i], low, high, reach))
 			return &areas[i];
 	return NULL;
@@ -135,8 +137,14 @@ static int area_make(uintptr_t low, uintptr_t high, bool highest)
 		munmap((void *)at, code_size + data_size);
 		return result;
 	}
-	areas[n_areas++] = (struct area){ .code = at, .words = (uintptr_t *)(at + code_size),
-					  .first = n_slots };
+	/* The words hold addresses at which a thread may be late, and never a
+	 * thread's own. */
+	ftr__rendezvous_ignore(at + code_size, at + code_size + data_size);
+	/* Unwinders know the area by the address of what would be its first
+	 * slot: that one is left out. */
+	areas[n_areas++] = (struct area){ .code = at + ftr__backend->slot_size,
+					  .words = (uintptr_t *)(at + code_size) + 1,
+					  .first = n_slots + 1 };
 	n_slots += AREA_SLOTS;
 	return 0;
 }
@@ -208,25 +216,24 @@ static uint32_t find_free(uintptr_t low, uintptr_t high)
 	return 0;
 }
 
-extern const char ftr__entry_text_start[], ftr__entry_text_end[];
+/* The callers' windows, made by their assembly (lib/hot.h). */
+extern const struct ftr__inside ftr__late[], ftr__late_end[];
 
-/* The ranges in which a thread has not yet loaded its set: stubs that lead to
- * slots, the waiting slots themselves, the callers, the first instructions of
- * the dispatcher. */
+/* Where a thread has not yet loaded its slot's set: in stubs that lead to slots,
+ * in the waiting slots, in the callers. */
 static size_t late_ranges(struct ftr__inside *ranges)
 {
-	enum { DISPATCH_HEAD = 512 };
-	uintptr_t dispatch = (uintptr_t)ftr__dispatch_slow;
 	size_t n = ftr__stub_ranges(ranges);
 
-	ranges[n++] = (struct ftr__inside){ (uintptr_t)ftr__entry_text_start - 1,
-					    (uintptr_t)ftr__entry_text_end, 0 };
-	ranges[n++] = (struct ftr__inside){ dispatch - 1, dispatch + DISPATCH_HEAD, 0 };
+	for (const struct ftr__inside *window = ftr__late; window < ftr__late_end; window++)
+		ranges[n++] = *window;
+	/* A slot's last bytes are never run: so the end of one range is not
+	 * inside the next, nor is what this very list holds in memory. */
 	FOR_EACH_SLOT(i)
 		if (slots[i].state == WAITING)
 			ranges[n++] = (struct ftr__inside){
 				ftr__slot_address(i) - 1,
-				ftr__slot_address(i) + ftr__backend->slot_size, 0 };
+				ftr__slot_address(i) + ftr__backend->slot_size - 2, 0 };
 	return n;
 }
 
@@ -237,30 +244,55 @@ static int by_start(const void *a, const void *b)
 	return x->after < y->after ? -1 : x->after > y->after;
 }
 
+static bool is_occupied(const struct ftr__inside *ranges, size_t n, uint32_t number)
+{
+	struct ftr__inside key = { ftr__slot_address(number) - 1, 0, 0 };
+	const struct ftr__inside *range = bsearch(&key, ranges, n, sizeof key, by_start);
+
+	return !range || range->occupied;
+}
+
+/* Free the waiting slots that no thread is late in; if `left` ranges are
+ * occupied and that is more than slots are, one is late in some slot. */
+static void free_waiting(const struct ftr__inside *ranges, size_t n, size_t left)
+{
+	size_t occupied = 0;
+
+	FOR_EACH_SLOT(i)
+		if (slots[i].state == WAITING)
+			occupied += is_occupied(ranges, n, i);
+	if (left > occupied)
+		return;
+	FOR_EACH_SLOT(i) {
+		if (slots[i].state != WAITING || is_occupied(ranges, n, i))
+			continue;
+		slots[i].state = FREE;
+		n_free++;
+		n_waiting--;
+	}
+}
+
 /*
- * Let waiting slots serve again, if no thread can be late in one.  Threads
- * that are inside handlers have return addresses into the callers on their
- * stacks, and put this off.
+ * Let waiting slots serve again, where no thread can be late in one, and none
+ * runs a handler by one: the accessors look at the slot's flags.
  */
 static void reclaim(void)
 {
-	struct ftr__inside *ranges = malloc((n_waiting + 2 + FTR__STUB_AREAS) *
+	size_t windows = (size_t)(ftr__late_end - ftr__late);
+	struct ftr__inside *ranges = malloc((n_waiting + windows + FTR__STUB_AREAS) *
 					     sizeof *ranges);
+	pid_t late;
 
 	if (!ranges)
 		return;
 	size_t n = late_ranges(ranges);
 	qsort(ranges, n, sizeof *ranges, by_start);
-	bool clear = ftr__rendezvous(ranges, n, RECLAIM_MS) == 0;
+	long left = ftr__rendezvous(ranges, n, RECLAIM_MS);
+	if (left >= 0 && ftr__grace_wait(RECLAIM_MS, &late) == 0)
+		free_waiting(ranges, n, (size_t)left);
 	free(ranges);
-	reclaim_at = clear ? RECLAIM_MIN : 2 * n_waiting;
-	if (!clear)
-		return;
-	FOR_EACH_SLOT(i)
-		if (slots[i].state == WAITING)
-			slots[i].state = FREE;
-	n_free += n_waiting;
-	n_waiting = 0;
+	/* Not at once again where that was in vain. */
+	reclaim_at = 2 * n_waiting > RECLAIM_MIN ? 2 * n_waiting : RECLAIM_MIN;
 }
 
 static int make_slot(uintptr_t low, uintptr_t high, uint32_t *number)

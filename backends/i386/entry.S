@@ -217,6 +217,8 @@
 	movl	%eax, FTR__THREAD_FRAME(%edx)
 	/* The set is loaded after the store above: see lib/grace.h. */
 	movl	FTR__SLOT_SET(%ecx), %edx
+.L\fn\()_has_set:
+	FTR__LATE ftr__i386_\fn, .L\fn\()_has_set
 	pushl	%eax
 	movl	\ret, %eax
 	subl	FTR__SLOT_SITE_LENGTH(%ecx), %eax
@@ -246,6 +248,8 @@
 	pushl	%ecx
 	pushl	%eax
 	call	ftr__dispatch_slow
+.L\fn\()_was_slow:
+	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow, 1
 	jmp	.L\fn\()_outside
 .L\fn\()_notice:
 	leal	-(\above)(%ebp), %eax
@@ -417,9 +421,7 @@
 	.hidden	ftr__dispatch_notice
 
 	.text
-	.globl	ftr__entry_text_start
-	.hidden	ftr__entry_text_start
-ftr__entry_text_start:
+	FTR__LATE_TABLE ftr__late
 	CALLERS	none, 0, 0
 	CALLERS	sse, 0, 16
 	CALLERS	avx, 0, 32
@@ -428,9 +430,7 @@ ftr__entry_text_start:
 	CALLERS	all_avx, FTR__MARK_ALL, 32
 	CALLERS	all_avx512, FTR__MARK_ALL, 64
 	CALLERS	all_avx512bw, FTR__MARK_ALL, 64
-	.globl	ftr__entry_text_end
-	.hidden	ftr__entry_text_end
-ftr__entry_text_end:
+	FTR__LATE_TABLE ftr__late_end
 
 /*
  * Where a traced function goes on whose return was overridden: esp is as at

@@ -79,21 +79,23 @@
 	.endm
 
 /*
- * Step inside: rcx = R on entry, S at \at(\base).  Goes to \slow where
+ * Step inside: rcx = R on entry, S at \at(\base).  Goes to fn_slow where
  * ftr__dispatch_slow() has to be called.  Leaves the set in r10, the handler's
  * arguments in rdi, rsi, rdx, rcx.
  */
-	.macro	STEP_INSIDE base, at, slow
+	.macro	STEP_INSIDE fn, base, at
 	LOAD_SELF %r11
 	testq	%r11, %r11
-	jz	\slow
+	jz	.L\fn\()_slow
 	cmpq	$0, FTR__THREAD_FRAME(%r11)
-	jne	\slow
+	jne	.L\fn\()_slow
 	movq	\at(\base), %rax
 	addq	ftr__slot_table(%rip), %rax
 	movq	%rcx, FTR__THREAD_FRAME(%r11)
 	/* The set is loaded after the store above: see lib/grace.h. */
 	movq	FTR__SLOT_SET(%rax), %r10
+.L\fn\()_has_set:
+	FTR__LATE ftr__x86_64_\fn, .L\fn\()_has_set
 	movq	\at + 8(\base), %rdi
 	subq	FTR__SLOT_SITE_LENGTH(%rax), %rdi
 	movq	\at + 16(\base), %rsi
@@ -162,7 +164,7 @@
 	SAVE_CALL_CLOBBERED
 	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN, 0, 0)
 	movq	%rsp, %rcx
-	STEP_INSIDE %rsp, REGS_SIZE, .Lslow
+	STEP_INSIDE args_none, %rsp, REGS_SIZE
 	testl	$15, %esp
 	jnz	.Lmisaligned
 	call	*FTR__SET_RUN(%r10)
@@ -178,8 +180,11 @@
 .Lmisaligned:
 	ALIGNED_CALL *FTR__SET_RUN(%r10)
 	jmp	.Lran
-.Lslow:	SLOW_ARGUMENTS %rsp, REGS_SIZE
+.Largs_none_slow:
+	SLOW_ARGUMENTS %rsp, REGS_SIZE
 	ALIGNED_CALL ftr__dispatch_slow
+.Largs_none_was_slow:
+	FTR__LATE .Largs_none_slow, .Largs_none_was_slow
 	jmp	.Loutside
 .Lnotice:
 	movq	%rsp, %rdi
@@ -345,6 +350,7 @@
 	FTR_X86_STORE vmovaps, ymm, 32, rsp, ARGS_REGISTERS
 	jmp	.L\fn\()_saved
 .L\fn\()_load_wide:
+	FTR__LATE .L\fn\()_wide, .L\fn\()_load_wide
 	FTR_X86_LOAD vmovaps, ymm, 32, rsp, ARGS_REGISTERS
 	jmp	.L\fn\()_loaded
 	.endif
@@ -354,6 +360,7 @@
 	FTR_X86_STORE vmovaps, zmm, 64, rsp, ARGS_REGISTERS
 	jmp	.L\fn\()_saved
 .L\fn\()_load_wide:
+	FTR__LATE .L\fn\()_wide, .L\fn\()_load_wide
 	FTR_X86_LOAD vmovaps, zmm, 64, rsp, ARGS_REGISTERS
 	jmp	.L\fn\()_loaded
 	.endif
@@ -362,6 +369,7 @@
 	FTR_X86_STORE kmovq, k, 8, rax, ARGS_REGISTERS
 	jmp	.L\fn\()_saved
 .L\fn\()_load_wide:
+	FTR__LATE .L\fn\()_wide, .L\fn\()_load_wide
 	FTR_X86_LOAD kmovq, k, 8, rax, ARGS_REGISTERS
 	jmp	.L\fn\()_loaded
 	.endif
@@ -373,7 +381,7 @@
 	.macro	DISPATCH kind, fn, frame
 	SAVE_\kind \fn, \frame
 	leaq	-(\frame)(%rbp), %rcx
-	STEP_INSIDE %rbp, 0, .L\fn\()_slow
+	STEP_INSIDE \fn, %rbp, 0
 	.if	\frame != REGS_SIZE
 	/* Not left to the slot's word, which a handler that lowers sp may
 	 * overwrite. */
@@ -391,6 +399,8 @@
 .L\fn\()_slow:
 	SLOW_ARGUMENTS %rbp, 0
 	call	ftr__dispatch_slow
+.L\fn\()_was_slow:
+	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow, 1
 	jmp	.L\fn\()_outside
 .L\fn\()_notice:
 	leaq	-(\frame)(%rbp), %rdi
@@ -571,9 +581,7 @@
 	.hidden	ftr__dispatch_notice
 
 	.text
-	.globl	ftr__entry_text_start
-	.hidden	ftr__entry_text_start
-ftr__entry_text_start:
+	FTR__LATE_TABLE ftr__late
 	ARGS_NONE
 	REGS_CALLER	none, 0, 0, 0
 	ARGS_CALLER	sse, 0, 16, 16
@@ -588,9 +596,7 @@ ftr__entry_text_start:
 	REGS_CALLER	all_avx, FTR__MARK_ALL, 32, 32
 	ARGS_CALLER	all_avx512, FTR__MARK_ALL, 64, 64
 	REGS_CALLER	all_avx512, FTR__MARK_ALL, 64, 64
-	.globl	ftr__entry_text_end
-	.hidden	ftr__entry_text_end
-ftr__entry_text_end:
+	FTR__LATE_TABLE ftr__late_end
 
 /*
  * Where a traced function goes on whose return was overridden: rsp is as at
