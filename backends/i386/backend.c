@@ -166,6 +166,20 @@ static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
 	}
 }
 
+/*
+ * CFA = esp + 4, and 4 more once the word is pushed: ip & 15 says which.  The
+ * word that the site's call pushed lies right below.
+ */
+static const uint8_t slot_cfi[] = {
+	0x0f, 11,         /* DW_CFA_def_cfa_expression, bytes */
+	0x74, 4,          /* DW_OP_breg4 (esp) + 4 */
+	0x78, 0,          /* DW_OP_breg8 (eip) + 0 */
+	0x30 + SLOT_SIZE - 1, 0x1a, /* DW_OP_lit15, DW_OP_and */
+	0x30 + 5, 0x2a,   /* DW_OP_lit5, DW_OP_ge */
+	0x32, 0x24, 0x22, /* DW_OP_lit2, DW_OP_shl, DW_OP_plus */
+	0x80 | 8, 1,      /* DW_CFA_offset: column 8 at CFA - 4 */
+};
+
 static uintptr_t thread_pointer(void)
 {
 	uintptr_t tp;
@@ -314,6 +328,7 @@ extern void ftr__i386_just_return(void);
 
 static const struct ftr_backend backend = {
 	.name = "i386",
+	.elf_machine = EM_386,
 	.slot_size = SLOT_SIZE,
 	.stub_size = STUB_SIZE,
 	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
@@ -338,6 +353,7 @@ static const struct ftr_backend backend = {
 	.signal_restorer = signal_restorer,
 	.slots_push_addresses = true,
 	.slots_emit = slots_emit,
+	.slot_cfi = { slot_cfi, sizeof slot_cfi, 8 },
 	.thread_pointer = thread_pointer,
 	.caller = caller,
 	.regs_slot = regs_slot,

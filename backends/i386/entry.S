@@ -434,10 +434,19 @@
 
 /*
  * Where a traced function goes on whose return was overridden: esp is as at
- * its entry.
+ * its entry.  Unwinders take its address for a return address while the caller
+ * that goes on here has not left yet, and look for the instruction before it:
+ * the nop is described, too.
  */
-	BEGIN	ftr__i386_just_return
-	.cfi_def_cfa_offset 4
+	.balign	64
+	.cfi_startproc
+	.cfi_def_cfa %esp, 4
+	nop
+	.globl	ftr__i386_just_return
+	.hidden	ftr__i386_just_return
+	.type	ftr__i386_just_return, @function
+ftr__i386_just_return:
+	endbr32
 	ret
 	END	ftr__i386_just_return
 
