@@ -59,8 +59,10 @@ live_common = tests/live/live.c tests/live/live.h tests/live/sites.S \
 	tests/live/x86_64/arch.h tests/live/i386/arch.h
 if BACKEND_I386
 arch_step = tests/live/i386/step_stub.S
+arch_unwind = tests/live/i386/unwind_stub.S
 else
 arch_step = tests/live/x86_64/step_stub.S
+arch_unwind = tests/live/x86_64/unwind_stub.S
 endif
 live_step = tests/live/step.c tests/live/step.h $(arch_step)
 
@@ -163,7 +165,7 @@ tests_live_test_recursion_CPPFLAGS = $(stress_cppflags)
 tests_live_test_recursion_LDADD = $(stress_lib)
 
 # What unwinds is linked by the shared library; here it is by hand.
-live_unwind = tests/live/unwind.c tests/live/unwind.h tests/live/unwind_stub.S \
+live_unwind = tests/live/unwind.c tests/live/unwind.h $(arch_unwind) \
 	tests/live/visitor.h $(live_step) $(live_common)
 tests_live_test_unwind_SOURCES = tests/live/test_unwind.c $(live_unwind)
 tests_live_test_unwind_CPPFLAGS = $(stress_cppflags)

@@ -21,6 +21,8 @@
 	.endm
 
 #else
+#include <stdbool.h>
+#include <stdint.h>
 #include <ucontext.h>
 
 /* Bytes of return_next. */
@@ -31,6 +33,12 @@ enum { ARCH_BODY = 5 };
 
 /* Names in ucontext_t's gregs. */
 enum { ARCH_IP = REG_RIP, ARCH_SP = REG_RSP, ARCH_FLAGS = REG_EFL };
+
+/* Whether ip is in a function that has no unwind information. */
+static inline bool arch_without_cfi(uintptr_t ip)
+{
+	return false;
+}
 
 #endif
 #endif /* TESTS_ARCH_H */
