@@ -99,6 +99,7 @@ check "without packages for i386 its tests are skipped, loudly" "1 1 # SKIP:  1"
 check "its architecture was added" i386 "$(cat foreign)"
 (CI=true i386_ready >said 2>&1)
 check "in CI that is an error" "1 1" "$? $(grep -c 'cannot be had: unknown:i386' said)"
+# shellcheck disable=SC2034 # for the functions of quickstart
 for_i386=(bb:i386)
 (i386_ready >said 2>&1)
 check "with them they are run" 0 $?
