@@ -179,7 +179,9 @@ FTR_API int ftr_stats_get(struct ftr_stats *stats)
 	if (result)
 		return result;
 	now.batches = ftr__batch_count;
-	now.pokes_int3 = ftr__batch_pokes;
+	now.pokes_int3 = ftr__batch_pokes[FTR__WAY_INT3];
+	now.pokes_atomic = ftr__batch_pokes[FTR__WAY_ATOMIC];
+	now.pokes_skip = ftr__batch_pokes[FTR__WAY_SKIP];
 	now.traps = ftr__counted(&ftr__trap_count);
 	now.traps_foreign = ftr__counted(&ftr__trap_foreign_count);
 	now.syncs = ftr__sync_count;
@@ -219,9 +221,14 @@ static void dump_module(FILE *f, const struct ftr__module *m)
 
 static void dump_totals(FILE *f)
 {
-	fprintf(f, "# batches %llu, pokes int3 %llu, last batch %llu ns, text writer %s, backend %s\n",
-		(unsigned long long)ftr__batch_count, (unsigned long long)ftr__batch_pokes,
-		(unsigned long long)ftr__batch_last_ns, ftr__text_writer(), ftr__backend->name);
+	const uint64_t *pokes = ftr__batch_pokes;
+
+	fprintf(f, "# batches %llu, pokes int3 %llu, atomic %llu, skip %llu, last batch %llu ns,"
+		   " text writer %s, backend %s\n",
+		(unsigned long long)ftr__batch_count, (unsigned long long)pokes[FTR__WAY_INT3],
+		(unsigned long long)pokes[FTR__WAY_ATOMIC],
+		(unsigned long long)pokes[FTR__WAY_SKIP], (unsigned long long)ftr__batch_last_ns,
+		ftr__text_writer(), ftr__backend->name);
 	fprintf(f, "# traps %llu, foreign %llu, syncs %llu, grace periods %llu, missed %llu\n",
 		(unsigned long long)ftr__trap_count, (unsigned long long)ftr__trap_foreign_count,
 		(unsigned long long)ftr__sync_count, (unsigned long long)ftr__grace_count,

@@ -6,7 +6,7 @@
  * arch/x86/kernel/alternative.c, text_poke_bp_batch, in user space):
  *
  *   1. verify that every patch's bytes are the expected ones; write nothing
- *      unless all are
+ *      unless all are, and unless each can go some way (lib/plan.c)
  *   2. publish the patches to the trap handler, then write a breakpoint over
  *      every first byte; sync
  *        a thread now runs an old instruction whole, or traps and is resumed
@@ -20,6 +20,19 @@
  * A thread that trapped before 5 and comes to the handler after 6 finds no
  * patch, but a site whose byte is no breakpoint: it is resumed at the site and
  * runs the new instruction.
+ *
+ * Patches that go another way keep these steps' company:
+ *
+ *   skip    in 2, instead of the breakpoint, a jump over the tail: the place is a
+ *           nop until 5, which is what it was or is to be
+ *   atomic  nothing before 5, and there all of it in one store.  With nothing
+ *           else in a batch it begins there: one sync
+ *
+ * Without a breakpoint nothing is published.
+ *
+ * Pads of several nops, where breakpoints can't be, are made one nop first in a
+ * way that needs none (`fuse` of struct ftr__text_ops); after a sync nobody can
+ * enter them in the middle, and the rendezvous tells who is there still.
  *
  * Old instructions that were met by a prefetch before the sync are done with
  * after it: membarrier's SYNC_CORE makes every core that runs the process
@@ -35,11 +48,12 @@
 
 #include "lib/error.h"
 #include "lib/grace.h"
+#include "lib/plan.h"
 #include "lib/rendezvous.h"
 #include "lib/stub.h"
 #include "lib/trap.h"
 
-uint64_t ftr__batch_count, ftr__batch_pokes, ftr__batch_last_ns;
+uint64_t ftr__batch_count, ftr__batch_pokes[FTR__WAYS], ftr__batch_last_ns;
 unsigned ftr__batch_patience_ms = 1000;
 bool ftr__batch_stuck;
 void (*ftr__batch_hold)(enum ftr__batch_phase phase);
@@ -136,7 +150,7 @@ static int leave_occupied(struct ftr__patches *patches)
 						  patches->ips[i] + patches->spans[i].length, 0 };
 	long left = ftr__rendezvous(ranges, patches->n, ftr__batch_patience_ms);
 	for (size_t i = 0; i < patches->n && left > 0; i++) {
-		patches->spans[i].occupied = ranges[i].occupied;
+		patches->spans[i].occupied |= ranges[i].occupied;
 		if (ranges[i].occupied)
 			patches->spans[i].after = patches->spans[i].before;
 	}
@@ -178,45 +192,111 @@ static int poke_heads(struct ftr__text_window *window)
 	return 0;
 }
 
-static int prepare(struct ftr__text_window *window, const struct ftr__patches *patches)
+/* Steps 2 to 6. */
+static int poke(struct ftr__text_window *window, struct ftr__patches *patches, unsigned flags)
+{
+	const size_t *n = patches->n_way;
+	int result = 0;
+
+	if (n[FTR__WAY_LEFT] == patches->n)
+		return 0;
+	if (n[FTR__WAY_INT3])
+		ftr__trap_publish(patches);
+	if (n[FTR__WAY_INT3] || n[FTR__WAY_SKIP])
+		result = poke_tails(window, patches, flags);
+	if (!result)
+		result = poke_heads(window);
+	if (result)
+		roll_back(window);
+	if (n[FTR__WAY_INT3] && !ftr__batch_stuck)
+		ftr__trap_unpublish();
+	return result;
+}
+
+/* --- pads that are fused ------------------------------------------------------ */
+
+static void leave(struct ftr__patches *patches, size_t i)
+{
+	struct ftr__span *span = &patches->spans[i];
+
+	for (unsigned w = 0; w < FTR__WAYS; w++)
+		span->n_way[w] = w == FTR__WAY_LEFT;
+	patches->n_way[patches->ways[i]]--;
+	patches->n_way[FTR__WAY_LEFT]++;
+	patches->ways[i] = FTR__WAY_LEFT;
+}
+
+static void unfuse(struct ftr__text_window *window)
+{
+	ftr__batch_stuck |= !pass_surely(window, FTR__PASS_UNFUSE);
+	ftr__sync_core();
+}
+
+static int poke_fused(struct ftr__text_window *window, struct ftr__patches *patches)
+{
+	int result = ftr__text_pass(window, FTR__PASS_FUSE);
+
+	ftr__sync_core();
+	hold(FTR__PHASE_FUSED);
+	if (!result)
+		result = leave_occupied(patches);
+	for (size_t i = 0; i < patches->n && !result; i++)
+		if (patches->spans[i].occupied)
+			leave(patches, i);
+	if (!result)
+		result = poke(window, patches, 0);
+	for (size_t i = 0; i < patches->n && result; i++)
+		leave(patches, i);
+	if (patches->n_way[FTR__WAY_LEFT])
+		unfuse(window);
+	return result;
+}
+
+/* --- a batch ------------------------------------------------------------------ */
+
+static int prepare(struct ftr__text_window *window, struct ftr__patches *patches, unsigned flags,
+		   bool *fused)
 {
 	if (ftr__batch_stuck)
 		return ftr__fail(EACCES, "an earlier batch could not be undone: text can no longer be"
 				 " written");
 	int result = verify(patches);
 	if (!result)
-		result = ftr__trap_install();
-	if (!result)
-		result = ftr__stub_prepare(patches->n);
-	if (!result)
 		result = ftr__text_open(window, patches, &ftr__backend->text);
+	if (result)
+		return result;
+	result = ftr__plan(patches, window->mem < 0, flags, fused);
+	if (!result && patches->n_way[FTR__WAY_INT3])
+		result = ftr__trap_install();
+	if (!result && patches->n_way[FTR__WAY_INT3])
+		result = ftr__stub_prepare(patches->n_way[FTR__WAY_INT3]);
+	if (result)
+		ftr__text_close(window);
 	return result;
+}
+
+static void count(const struct ftr__patches *patches, uint64_t start)
+{
+	ftr__batch_count++;
+	for (unsigned w = 0; w < FTR__WAYS; w++)
+		ftr__batch_pokes[w] += patches->n_way[w];
+	ftr__batch_last_ns = now_ns() - start;
 }
 
 int ftr__batch_run(struct ftr__patches *patches, unsigned flags)
 {
 	uint64_t start = now_ns();
 	struct ftr__text_window window;
+	bool fused;
 
 	if (!patches->n)
 		return 0;
-	int result = prepare(&window, patches);
+	int result = prepare(&window, patches, flags, &fused);
 	if (result)
 		return result;
-
-	ftr__trap_publish(patches);
-	result = poke_tails(&window, patches, flags);
-	if (!result)
-		result = poke_heads(&window);
-	if (result)
-		roll_back(&window);
-	if (!ftr__batch_stuck)
-		ftr__trap_unpublish();
+	result = fused ? poke_fused(&window, patches) : poke(&window, patches, flags);
 	ftr__text_close(&window);
-	if (!result) {
-		ftr__batch_count++;
-		ftr__batch_pokes += patches->n;
-		ftr__batch_last_ns = now_ns() - start;
-	}
+	if (!result)
+		count(patches, start);
 	return result;
 }

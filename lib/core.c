@@ -86,27 +86,33 @@ static void after_fork_in_child(void)
 
 /* --- start --------------------------------------------------------------------- */
 
-/* The environment decides where the program does not. */
-static int poke_of(const struct ftr_options *options)
-{
-	static const char *const names[] = { "auto", "int3", "atomic", "skip" };
-	const char *text = getenv("FTR_POKE");
-	unsigned poke = options->poke;
+static const char *const poke_names[] = { "auto", "int3", "atomic", "skip" };
 
-	if (poke == FTR_POKE_AUTO && text && *text) {
-		for (poke = 0; poke < FTR__ARRAY_SIZE(names); poke++)
-			if (!strcmp(text, names[poke]))
-				break;
-		if (poke == FTR__ARRAY_SIZE(names))
-			return ftr__fail(EINVAL, "FTR_POKE=%.32s: not auto, int3, atomic or skip",
-					 text);
+/* The environment decides where the program does not. */
+static int poke_of(const struct ftr_options *options, unsigned *poke)
+{
+	const char *text = getenv("FTR_POKE");
+
+	*poke = options->poke;
+	if (*poke == FTR_POKE_AUTO && text && *text) {
+		for (*poke = 0; *poke < FTR__ARRAY_SIZE(poke_names); ++*poke)
+			if (!strcmp(text, poke_names[*poke]))
+				return 0;
+		return ftr__fail(EINVAL, "FTR_POKE=%.32s: not auto, int3, atomic or skip", text);
 	}
-	if (poke > FTR_POKE_SKIP)
-		return ftr__fail(EINVAL, "%u is no poke strategy", poke);
-	if (poke == FTR_POKE_ATOMIC || poke == FTR_POKE_SKIP)
-		return ftr__fail(EOPNOTSUPP, "the poke strategy %s is not available in this version",
-				 names[poke]);
+	if (*poke > FTR_POKE_SKIP)
+		return ftr__fail(EINVAL, "%u is no poke strategy", *poke);
 	return 0;
+}
+
+/* The writer that serves here is known: /proc/self/mem stores no eight bytes at
+ * once. */
+static int poke_works(unsigned poke)
+{
+	if (strcmp(ftr__text_writer(), "mem") || (poke != FTR_POKE_ATOMIC && poke != FTR_POKE_SKIP))
+		return 0;
+	return ftr__fail(EOPNOTSUPP, "the poke strategy %s stores to text, which may not or can't be"
+			 " made writable here", poke_names[poke]);
 }
 
 static int text_of(unsigned *flags)
@@ -124,8 +130,8 @@ static int text_of(unsigned *flags)
 static int start(const struct ftr_options *options)
 {
 	static bool hooked;
-	unsigned flags = options->flags;
-	int result = poke_of(options);
+	unsigned flags = options->flags, poke;
+	int result = poke_of(options, &poke);
 
 	if (!result)
 		result = text_of(&flags);
@@ -141,8 +147,11 @@ static int start(const struct ftr_options *options)
 	hooked = true;
 	ftr__text_set_strict(flags & FTR_TEXT_STRICT);
 	result = ftr__text_probe();
+	if (!result)
+		result = poke_works(poke);
 	if (result)
 		return result;
+	ftr__batch_set_poke(poke);
 	ftr__thread_init();
 	ftr__trap_is_site = ftr__site_is_touched;
 	result = ftr__trap_install();

@@ -20,12 +20,14 @@ libftr_core_la_SOURCES = \
 	lib/exec.c lib/exec.h \
 	lib/filter.c lib/filter.h \
 	lib/grace.c lib/grace.h \
+	lib/hazard.c lib/hazard.h \
 	lib/group.c lib/group.h \
 	lib/hot.h \
 	lib/loader.c lib/loader.h \
 	lib/maps.c lib/maps.h \
 	lib/module.c lib/module.h \
 	lib/options.h \
+	lib/plan.c lib/plan.h \
 	lib/rendezvous.c lib/rendezvous.h \
 	lib/set.c lib/set.h \
 	lib/site.c lib/site.h \
@@ -38,6 +40,7 @@ libftr_core_la_SOURCES = \
 	lib/unwind.c lib/unwind.h \
 	lib/update.c lib/update.h \
 	backends/x86/insn.c backends/x86/insn.h \
+	backends/x86/poke.c backends/x86/poke.h \
 	backends/x86/trap.c backends/x86/trap.h \
 	backends/x86/vectors.c backends/x86/vectors.h
 if BACKEND_I386

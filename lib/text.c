@@ -4,7 +4,8 @@
  *
  * The mem writer hands the kernel whole stretches of bytes.  Its copy is no
  * atomic store, and rewrites unchanged bytes with the same value: right for
- * the byte-wise breakpoint protocol, for no other.
+ * the byte-wise breakpoint protocol, for no other.  (A batch asks for others
+ * only where ftr__text_open() gave a window with `mem` below 0.)
  */
 #include "lib/text.h"
 
@@ -201,6 +202,11 @@ static bool writes_after(enum ftr__pass pass)
 	return pass == FTR__PASS_TAILS || pass == FTR__PASS_HEADS;
 }
 
+static bool writes_all(enum ftr__pass pass)
+{
+	return pass == FTR__PASS_FUSE || pass == FTR__PASS_UNFUSE;
+}
+
 /* --- mem ---------------------------------------------------------------------- */
 
 /* What the pass changes of one place, of which `at` is a copy. */
@@ -227,16 +233,18 @@ static int write_stretch(const struct ftr__text_window *w, const uint8_t *copy, 
 			 " (errno %d)", size, (unsigned long)start, errno);
 }
 
-/* A span's places, as many in one write as fit a stretch. */
+/* A span's places, as many in one write as fit a stretch.  Only breakpoints
+ * serve here. */
 static int pass_mem(const struct ftr__text_window *w, const struct ftr__span *span,
 		    enum ftr__pass pass)
 {
-	const uintptr_t *ips = w->patches->ips + span->first;
 	uint8_t copy[STRETCH];
+	size_t n;
+	const uintptr_t *ips = ftr__span_places(w->patches, span, FTR__WAY_INT3, &n);
 
-	for (size_t i = 0, j; i < span->n; i = j) {
+	for (size_t i = 0, j; i < n; i = j) {
 		uintptr_t start = ips[i];
-		for (j = i + 1; j < span->n && ips[j] + span->size <= start + STRETCH;)
+		for (j = i + 1; j < n && ips[j] + span->size <= start + STRETCH;)
 			j++;
 		size_t size = ips[j - 1] + span->size - start;
 		memcpy(copy, (const void *)start, size);
@@ -258,23 +266,66 @@ static void write_heads(const uintptr_t *ips, size_t n, uint8_t head)
 }
 
 /* All places of a span get the same first byte. */
-static void pass_direct(const struct ftr__text_window *w, const struct ftr__span *span,
-			enum ftr__pass pass)
+static void pass_int3(const struct ftr__text_window *w, const struct ftr__span *span,
+		      const uintptr_t *ips, size_t n, enum ftr__pass pass)
 {
-	const uintptr_t *ips = w->patches->ips + span->first;
 	const union ftr__code *code = writes_after(pass) ? &span->after : &span->before;
 	uint8_t bytes[FTR__PATCH_MAX];
 
 	if (pass == FTR__PASS_BREAKPOINTS) {
-		write_heads(ips, span->n, w->ops->breakpoint);
+		write_heads(ips, n, w->ops->breakpoint);
 	} else if (!writes_tail(pass)) {
 		ftr__span_bytes(w->ops, span, ips[0], writes_after(pass), bytes);
-		write_heads(ips, span->n, bytes[0]);
+		write_heads(ips, n, bytes[0]);
 	} else if (span->literal) {
 		memcpy((uint8_t *)ips[0] + 1, code->bytes + 1, span->size - 1u);
 	} else {
-		w->ops->write_tails(ips, span->n, span->length, code->target);
+		w->ops->write_tails(ips, n, span->length, code->target);
 	}
+}
+
+static void pass_skip(const struct ftr__text_window *w, const struct ftr__span *span,
+		      const uintptr_t *ips, size_t n, enum ftr__pass pass)
+{
+	if (pass == FTR__PASS_BREAKPOINTS)
+		w->ops->write_skips(span, ips, n);
+	else if (writes_tail(pass))
+		w->ops->write_skipped(span, ips, n, writes_after(pass));
+	else
+		w->ops->write_unskipped(span, ips, n, writes_after(pass));
+}
+
+static void pass_fuse(const struct ftr__span *span, uint8_t *at, enum ftr__pass pass)
+{
+	const union ftr__code *code = pass == FTR__PASS_FUSE ? &span->before : &span->found;
+
+	if (!span->n_way[FTR__WAY_LEFT] == (pass == FTR__PASS_FUSE))
+		for (unsigned i = 0; i < span->size; i++)
+			FTR__WRITE_ONCE(at[i], code->bytes[i]);
+}
+
+static int pass_direct(const struct ftr__text_window *w, const struct ftr__span *span,
+		       enum ftr__pass pass)
+{
+	const uintptr_t *ips;
+	size_t n;
+
+	if (injected_failure())
+		return ftr__fail(EACCES, "writing text failed by a test's wish");
+	if (writes_all(pass)) {
+		pass_fuse(span, (uint8_t *)w->patches->ips[span->first], pass);
+		return 0;
+	}
+	ips = ftr__span_places(w->patches, span, FTR__WAY_INT3, &n);
+	if (n)
+		pass_int3(w, span, ips, n, pass);
+	ips = ftr__span_places(w->patches, span, FTR__WAY_SKIP, &n);
+	if (n)
+		pass_skip(w, span, ips, n, pass);
+	ips = ftr__span_places(w->patches, span, FTR__WAY_ATOMIC, &n);
+	if (n && (pass == FTR__PASS_HEADS || pass == FTR__PASS_OLD_HEADS))
+		w->ops->write_atomic(span, ips, n, writes_after(pass));
+	return 0;
 }
 
 int ftr__text_pass(struct ftr__text_window *w, enum ftr__pass pass)
@@ -285,7 +336,7 @@ int ftr__text_pass(struct ftr__text_window *w, enum ftr__pass pass)
 		if (w->mem >= 0)
 			result = pass_mem(w, &w->patches->spans[i], pass);
 		else
-			pass_direct(w, &w->patches->spans[i], pass);
+			result = pass_direct(w, &w->patches->spans[i], pass);
 	}
 	return result;
 }

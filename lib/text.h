@@ -21,6 +21,21 @@ union ftr__code {
 	uint8_t bytes[FTR__PATCH_MAX];
 };
 
+/* How one place is changed (P5); lib/batch.c tells the protocols. */
+enum ftr__way {
+	FTR__WAY_INT3,   /* breakpoint, tail, head */
+	FTR__WAY_SKIP,   /* a two-byte jump over the tail, tail, head */
+	FTR__WAY_ATOMIC, /* one store */
+	FTR__WAY_LEFT,   /* not at all: it is left out */
+	FTR__WAYS
+};
+
+/* What a choice of ways may take (lib/plan.c). */
+struct ftr__poke_rules {
+	uint8_t ways;  /* a bit for each that is allowed; the later are preferred */
+	bool one_line; /* stores within a cache line do, not only within a quadword */
+};
+
 /*
  * Places in a row that change in the same way.  Tens of thousands of sites are
  * a few spans; the memory that each pass goes through is their addresses alone.
@@ -29,11 +44,15 @@ struct ftr__span {
 	size_t first, n;          /* of the batch's addresses */
 	union ftr__code before;   /* expected there now */
 	union ftr__code after;
+	union ftr__code found;    /* pads made one nop first: what stood there; `before` is that nop */
 	uint32_t segment;         /* spans of equal segment share one mapping */
 	uint8_t size;             /* how many bytes are written at each place */
 	uint8_t length;           /* where the instruction (or pad) ends */
 	bool literal;             /* one place, its bytes given */
 	uint8_t occupied;         /* a thread may stand inside (lib/rendezvous.h) */
+	bool mixed;               /* not all places go one way */
+	/* How many go another way than by a breakpoint; [FTR__WAY_INT3] is 0. */
+	uint32_t n_way[FTR__WAYS];
 };
 
 /* What a batch changes. */
@@ -42,7 +61,27 @@ struct ftr__patches {
 	size_t n;
 	struct ftr__span *spans; /* in the order of their addresses */
 	size_t n_spans;
+	/* Room for n of each, and what a batch makes of it. */
+	uint8_t *ways;    /* enum ftr__way of each place */
+	uintptr_t *order; /* of mixed spans: the addresses, sorted by their ways */
+	size_t n_way[FTR__WAYS];
 };
+
+/* The places of a span that go one way, and how many these are. */
+static inline const uintptr_t *ftr__span_places(const struct ftr__patches *patches,
+						const struct ftr__span *span, enum ftr__way way,
+						size_t *n)
+{
+	const uintptr_t *at = (span->mixed ? patches->order : patches->ips) + span->first;
+
+	*n = span->n - span->n_way[FTR__WAY_SKIP] - span->n_way[FTR__WAY_ATOMIC] -
+	     span->n_way[FTR__WAY_LEFT];
+	for (unsigned i = FTR__WAY_INT3; i < way; i++) {
+		at += *n;
+		*n = span->n_way[i + 1];
+	}
+	return at;
+}
 
 /* How the architecture writes a site; handed down by floor 2. */
 struct ftr__text_ops {
@@ -53,6 +92,28 @@ struct ftr__text_ops {
 	void (*write_tails)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
 	/* The first place that holds other bytes; n: none does. */
 	size_t (*check)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
+
+	/* Choose a way for each of a span's places: the last of the allowed
+	 * ones that serves, else FTR__WAY_LEFT. */
+	void (*choose)(const struct ftr__span *span, const uintptr_t *ips,
+		       const struct ftr__poke_rules *rules, uint8_t *ways);
+	/* FTR__WAY_ATOMIC: all that differs between before and after. */
+	void (*write_atomic)(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+			     bool after);
+	/* FTR__WAY_SKIP: the jump; what lies behind it; the bytes it covers. */
+	void (*write_skips)(const struct ftr__span *span, const uintptr_t *ips, size_t n);
+	void (*write_skipped)(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+			      bool after);
+	void (*write_unskipped)(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+				bool after);
+	/*
+	 * Make one nop of a pad of several in such a way that the bytes can be
+	 * written in any order, one by one: wherever a thread stands, what
+	 * follows is nops.  false: these bytes don't allow it.
+	 */
+	bool (*fuse)(const uint8_t *pad, unsigned length, uint8_t *fused);
+	/* Whether the CPU's maker allows aligned stores to code that runs. */
+	bool (*stores_documented)(void);
 };
 
 /* The bytes of a place before or after the change. */
@@ -69,11 +130,13 @@ FTR__BARE static inline void ftr__span_bytes(const struct ftr__text_ops *ops, co
 }
 
 enum ftr__pass {
-	FTR__PASS_BREAKPOINTS, /* the breakpoint over each first byte */
-	FTR__PASS_TAILS,       /* all bytes but the first */
-	FTR__PASS_HEADS,       /* the first byte */
+	FTR__PASS_BREAKPOINTS, /* the breakpoint, or jump, over each head */
+	FTR__PASS_TAILS,       /* all bytes but the heads */
+	FTR__PASS_HEADS,       /* the heads: one byte, two under a jump; atomic stores */
 	FTR__PASS_OLD_TAILS,   /* undo: tails and heads as they were before */
-	FTR__PASS_OLD_HEADS
+	FTR__PASS_OLD_HEADS,
+	FTR__PASS_FUSE,        /* literal pads: `before`, in any order (see `fuse`) */
+	FTR__PASS_UNFUSE       /* the same back to `found`, where a way is FTR__WAY_LEFT */
 };
 
 struct ftr__text_range {

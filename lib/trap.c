@@ -172,7 +172,8 @@ FTR__BARE static bool resume_from_batch(uintptr_t addr, void *ucontext)
 	if (!FTR__FETCH(published))
 		return false;
 	size_t index = find(batch.patches, addr);
-	if (index == SIZE_MAX)
+	/* No breakpoint of this batch: it was an earlier one's. */
+	if (index == SIZE_MAX || batch.patches->ways[index] != FTR__WAY_INT3)
 		return false;
 
 	/* A look at the own stack comes before the context changes. */

@@ -73,7 +73,7 @@ struct store {
 	void *memory;
 	size_t size;
 };
-static struct store touched_store, ips_store, spans_store;
+static struct store touched_store, ips_store, spans_store, order_store, ways_store;
 
 static void *store_get(struct store *store, size_t size)
 {
@@ -96,7 +96,9 @@ static bool patches_get(struct ftr__patches *patches, size_t n, size_t n_spans)
 	*patches = (struct ftr__patches){ 0 };
 	patches->ips = store_get(&ips_store, n * sizeof *patches->ips);
 	patches->spans = store_get(&spans_store, n_spans * sizeof *patches->spans);
-	return patches->ips && patches->spans;
+	patches->order = store_get(&order_store, n * sizeof *patches->order);
+	patches->ways = store_get(&ways_store, n * sizeof *patches->ways);
+	return patches->ips && patches->spans && patches->order && patches->ways;
 }
 
 /* One place of its own: its span comes last in the list. */
@@ -118,17 +120,17 @@ static void patches_add(struct ftr__patches *patches, uintptr_t ip,
 }
 
 /* A batch that could not be undone keeps its patches, these too. */
-static int batch(const struct ftr__patches *patches, unsigned flags)
+static int batch(struct ftr__patches *patches, unsigned flags)
 {
 	static struct ftr__patches under_way;
 
-	struct ftr__patches refused = *patches;
 	if (ftr__batch_stuck)
-		return ftr__batch_run(&refused, flags);
+		return ftr__batch_run(patches, flags);
 	under_way = *patches;
 	int result = ftr__batch_run(&under_way, flags);
+	*patches = under_way;
 	if (ftr__batch_stuck)
-		ips_store = spans_store = (struct store){ 0 };
+		ips_store = spans_store = order_store = ways_store = (struct store){ 0 };
 	return result;
 }
 
@@ -491,7 +493,7 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several)
 		patches_add(&patches, sites[i]->ip, module);
 	}
 	/* With one thread too: it may have been interrupted by a signal there. */
-	int result = batch(&patches, several ? FTR__BATCH_PADS : 0);
+	int result = batch(&patches, several ? FTR__BATCH_PADS : FTR__BATCH_NORMAL);
 	if (result)
 		return result;
 	for (size_t i = 0, j = 0; i < n && j < patches.n; i++) {
@@ -642,7 +644,7 @@ int ftr__update_restore(void)
 			if (ftr__site_restore(&modules->list[i]->sites[j], patches_next(&patches)))
 				patches_add(&patches, modules->list[i]->sites[j].ip,
 					    modules->list[i]);
-	int result = batch(&patches, 0);
+	int result = batch(&patches, FTR__BATCH_NORMAL);
 	for (size_t i = 0; i < patches.n && !result; i++) {
 		struct ftr__module *module;
 		ftr__site_find(patches.ips[i], &module)->flags &= ~FTR__SITE_NORMAL;

@@ -4,6 +4,7 @@ if HAVE_CHECK
 # Parts of the library, by themselves.
 unit_tests = \
 	tests/backend/test_insn \
+	tests/backend/test_ways \
 	tests/unit/test_filter \
 	tests/unit/test_maps \
 	tests/unit/test_set \
@@ -69,6 +70,9 @@ live_step = tests/live/step.c tests/live/step.h $(arch_step)
 tests_backend_test_insn_SOURCES = tests/backend/test_insn.c tests/unit/unit.h
 tests_backend_test_insn_CPPFLAGS = $(stress_cppflags)
 tests_backend_test_insn_LDADD = $(stress_core)
+tests_backend_test_ways_SOURCES = tests/backend/test_ways.c tests/unit/unit.h
+tests_backend_test_ways_CPPFLAGS = $(stress_cppflags)
+tests_backend_test_ways_LDADD = $(stress_core)
 tests_unit_test_filter_SOURCES = tests/unit/test_filter.c tests/unit/unit.h
 tests_unit_test_filter_CPPFLAGS = $(stress_cppflags)
 tests_unit_test_filter_LDADD = $(stress_core)

@@ -97,20 +97,10 @@ bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target)
 	return encode_rel32(at, 0xe9, ip + FTR__X86_CALL_SIZE, target);
 }
 
-/* A call or nop of 5 or 6 bytes as the low bytes of a word, first byte lowest. */
-FTR__BARE static inline uint64_t site_word(uintptr_t ip, unsigned length, uintptr_t target)
-{
-	uint64_t rel = (uint32_t)(target - ip - length);
-
-	if (length == FTR__X86_CALL_SIZE)
-		return target ? 0xe8 | rel << 8 : 0x0000441f0f;
-	return target ? 0xe867 | rel << 16 : 0x0000441f0f66;
-}
-
 FTR__BARE void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t ip,
 				    uintptr_t target)
 {
-	uint64_t word = site_word(ip, length, target);
+	uint64_t word = ftr__x86_site_word(ip, length, target);
 
 	for (unsigned i = 0; i < FTR__PATCH_MAX; i++, word >>= 8)
 		bytes[i] = (uint8_t)word;
@@ -120,7 +110,7 @@ void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintp
 {
 	for (size_t i = 0; i < n; i++) {
 		uint8_t *at = (uint8_t *)ips[i];
-		uint64_t word = site_word(ips[i], length, target) >> 8;
+		uint64_t word = ftr__x86_site_word(ips[i], length, target) >> 8;
 		uint32_t four = (uint32_t)word;
 
 		memcpy(at + 1, &four, sizeof four);
@@ -136,7 +126,7 @@ static inline __attribute__((always_inline)) size_t check(const uintptr_t *ips, 
 {
 	for (size_t i = 0; i < n; i++) {
 		const uint8_t *at = (const uint8_t *)ips[i];
-		uint64_t word = site_word(ips[i], length, target);
+		uint64_t word = ftr__x86_site_word(ips[i], length, target);
 		uint32_t low, high;
 
 		/* The last four bytes overlap the first four. */

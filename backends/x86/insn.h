@@ -27,6 +27,16 @@ bool ftr__x86_encode_call(uint8_t *at, unsigned length, uintptr_t ip, uintptr_t 
 void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
 void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
 size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
+/* A call or nop of 5 or 6 bytes as the low bytes of a word, first byte lowest. */
+FTR__BARE static inline uint64_t ftr__x86_site_word(uintptr_t ip, unsigned length,
+						    uintptr_t target)
+{
+	uint64_t rel = (uint32_t)(target - ip - length);
+
+	if (length == FTR__X86_CALL_SIZE)
+		return target ? 0xe8 | rel << 8 : 0x0000441f0f;
+	return target ? 0xe867 | rel << 16 : 0x0000441f0f66;
+}
 /* `jmp target` in 5 bytes. */
 bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target);
 

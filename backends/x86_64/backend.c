@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "backends/x86/insn.h"
+#include "backends/x86/poke.h"
 #include "backends/x86/trap.h"
 #include "backends/x86/vectors.h"
 #include "backends/x86_64/frame.h"
@@ -249,6 +250,13 @@ static const struct ftr_backend backend = {
 		.encode = ftr__x86_encode_site,
 		.write_tails = ftr__x86_write_tails,
 		.check = ftr__x86_check,
+		.choose = ftr__x86_choose,
+		.write_atomic = ftr__x86_write_atomic,
+		.write_skips = ftr__x86_write_skips,
+		.write_skipped = ftr__x86_write_skipped,
+		.write_unskipped = ftr__x86_write_unskipped,
+		.fuse = ftr__x86_fuse,
+		.stores_documented = ftr__x86_stores_documented,
 	},
 	.trap_address = trap_address,
 	.trap_sp = trap_sp,

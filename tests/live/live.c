@@ -120,6 +120,11 @@ unsigned long live_rounds(unsigned long rounds)
 	return scaled ? scaled : 1;
 }
 
+void live_poke(const char *strategy)
+{
+	setenv("FTR_POKE", strategy, 1);
+}
+
 /** Why the library can't work here, or NULL. */
 static const char *missing_facility(void)
 {

@@ -112,6 +112,9 @@ void live_worker_stop(struct live_worker *worker);
 /** How often a stress loop runs: the default, or FTR_TEST_ROUNDS per cent of it. */
 unsigned long live_rounds(unsigned long rounds);
 
+/** Let the library poke by this strategy alone ("int3", ...) in tests to come. */
+void live_poke(const char *strategy);
+
 /** Run the suite: the value for exit(). */
 int live_main(Suite *suite);
 

@@ -319,6 +319,7 @@ int main(void)
 {
 	Suite *suite = suite_create("badtext");
 
+	live_poke("int3"); /* each phase is looked at */
 	add_loops(suite);
 	LIVE_CASE(suite, test_foreign_byte_before_update, 20);
 	LIVE_CASE(suite, test_strict_text_is_never_writable, 20);

@@ -127,6 +127,7 @@ int main(void)
 	TCase *pairs = tcase_create("kinds side by side");
 	TCase *comings = tcase_create("kinds come and go");
 
+	live_poke("int3"); /* traps are among the ways to a site */
 	regs_case(suite, "seen and kept", test_seen_and_kept);
 	tcase_set_timeout(pairs, 30);
 	tcase_add_loop_test(pairs, test_kinds_side_by_side, 0, REGS_KINDS * REGS_KINDS);

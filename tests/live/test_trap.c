@@ -407,6 +407,7 @@ int main(void)
 {
 	Suite *suite = suite_create("trap");
 
+	live_poke("int3"); /* traps are what is tested */
 	LIVE_CASE(suite, test_raise_reaches_predecessor, 30);
 	LIVE_CASE(suite, test_own_breakpoint_reaches_predecessor, 30);
 	LIVE_CASE(suite, test_predecessor_inherits_callers_mask, 30);

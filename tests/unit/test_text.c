@@ -19,7 +19,8 @@ static uint8_t *text;
 static size_t page;
 static uintptr_t ips[PATCHES];
 static struct ftr__span spans[PATCHES];
-static const struct ftr__patches patches = { ips, PATCHES, spans, PATCHES };
+static const struct ftr__patches patches = { .ips = ips, .n = PATCHES, .spans = spans,
+					    .n_spans = PATCHES };
 /* For literal spans: nothing is encoded. */
 static const struct ftr__text_ops ops = { .breakpoint = 0xcc };
 
@@ -226,7 +227,8 @@ START_TEST(test_one_span_of_many_calls)
 		const uintptr_t target = (uintptr_t)text + PAGES * page + 0x1230;
 		struct ftr__span span = { .n = CALLS, .after.target = target,
 					  .size = (uint8_t)length, .length = (uint8_t)length };
-		const struct ftr__patches calls = { call_ips, CALLS, &span, 1 };
+		const struct ftr__patches calls = { .ips = call_ips, .n = CALLS, .spans = &span,
+						    .n_spans = 1 };
 		struct ftr__text_window window;
 
 		place_nops(length);

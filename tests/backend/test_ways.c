@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * P5: which way a place can go, at each offset of a cache line, and what each
+ * pass of a way writes: that, and not a byte beside it.
+ */
+#include "backends/x86/insn.h"
+#include "backends/x86/poke.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LINE = 64, LINES = 4, AT = LINE, ANY = 1 << FTR__WAY_ATOMIC | 1 << FTR__WAY_SKIP };
+
+static uint8_t text[LINES * LINE] __attribute__((aligned(64)));
+static uint8_t before_text[sizeof(text)];
+
+/* Within 16 MB above; beyond; a neighbour of the first. */
+static const uintptr_t distances[] = { 0xfff0a0, 0x1234a0, 0x20, 0x12345670, 0xfff0b0 };
+enum { DISTANCES = 5 };
+
+static uint64_t seed = 88172645463325252u;
+
+static uint8_t noise(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint8_t)(seed >> 24);
+}
+
+/** Fill the text with noise; put the span's place there as it is before. */
+static uintptr_t place(const struct ftr__span *span, unsigned offset)
+{
+	uintptr_t ip = (uintptr_t)text + AT + offset;
+	uint8_t bytes[FTR__PATCH_MAX];
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = noise();
+	ftr__span_bytes(&ftr__backend->text, span, ip, false, bytes);
+	memcpy((void *)ip, bytes, span->size);
+	memcpy(before_text, text, sizeof(text));
+	return ip;
+}
+
+/** Exactly these bytes stand at ip, and around them what stood there. */
+static void expect(const char *what, uintptr_t ip, const uint8_t *bytes, unsigned size)
+{
+	size_t at = ip - (uintptr_t)text;
+	uint8_t right[sizeof(text)];
+
+	memcpy(right, before_text, sizeof(right));
+	memcpy(right + at, bytes, size);
+	for (size_t i = 0; i < sizeof(text); i++)
+		ck_assert_msg(text[i] == right[i], "%s, offset %zu: byte %zd is %02x, not %02x",
+			      what, at % LINE, (ssize_t)(i - at), text[i], right[i]);
+}
+
+static struct ftr__span span_of(unsigned length, uintptr_t before, uintptr_t after)
+{
+	return (struct ftr__span){ .n = 1, .size = (uint8_t)length, .length = (uint8_t)length,
+				   .before.target = before, .after.target = after };
+}
+
+/* --- which way ------------------------------------------------------------------- */
+
+/** All bytes that differ, and the first two, in one unit? */
+static bool differ_in_one(const struct ftr__span *span, uintptr_t ip, unsigned unit)
+{
+	uint8_t from[FTR__PATCH_MAX], to[FTR__PATCH_MAX];
+	uintptr_t first = 0, last = 0;
+
+	ftr__span_bytes(&ftr__backend->text, span, ip, false, from);
+	ftr__span_bytes(&ftr__backend->text, span, ip, true, to);
+	for (unsigned i = 0; i < span->size; i++)
+		if (from[i] != to[i]) {
+			first = first ? first : ip + i;
+			last = ip + i;
+		}
+	return first / unit == last / unit;
+}
+
+static unsigned way_of(const struct ftr__span *span, uintptr_t ip, unsigned ways, bool one_line)
+{
+	struct ftr__poke_rules rules = { .ways = (uint8_t)ways, .one_line = one_line };
+	uint8_t way = 0xff;
+
+	ftr__x86_choose(span, &ip, &rules, &way);
+	return way;
+}
+
+static void check_ways(const struct ftr__span *span, unsigned offset, bool nop)
+{
+	const unsigned atomic = 1 << FTR__WAY_ATOMIC, skip = 1 << FTR__WAY_SKIP;
+	uintptr_t ip = place(span, offset);
+
+	for (int line = 0; line < 2; line++) {
+		unsigned unit = line ? LINE : 8;
+		bool can_skip = nop && ip / unit == (ip + 1) / unit;
+		unsigned by_atomic = differ_in_one(span, ip, unit) ? FTR__WAY_ATOMIC : FTR__WAY_LEFT;
+		unsigned by_skip = can_skip ? FTR__WAY_SKIP : FTR__WAY_LEFT;
+		unsigned best = by_atomic == FTR__WAY_ATOMIC ? by_atomic : by_skip;
+
+		ck_assert_uint_eq(way_of(span, ip, atomic, line), by_atomic);
+		ck_assert_uint_eq(way_of(span, ip, skip, line), by_skip);
+		ck_assert_uint_eq(way_of(span, ip, ANY, line), best);
+		ck_assert_uint_eq(way_of(span, ip, 0, line), FTR__WAY_LEFT);
+		ck_assert_uint_eq(way_of(span, ip, ANY | 1 << FTR__WAY_INT3, line),
+				  best == FTR__WAY_LEFT ? FTR__WAY_INT3 : best);
+	}
+}
+
+START_TEST(test_ways_at_each_offset)
+{
+	for (unsigned length = 5; length <= 6; length++)
+		for (unsigned offset = 0; offset < LINE; offset++)
+			for (unsigned d = 0; d < DISTANCES; d++) {
+				uintptr_t target = (uintptr_t)text + distances[d];
+				struct ftr__span there = span_of(length, 0, target);
+				struct ftr__span back = span_of(length, target, 0);
+				struct ftr__span over = span_of(length, target, target + 0x12010);
+
+				check_ways(&there, offset, true);
+				check_ways(&back, offset, true);
+				check_ways(&over, offset, false);
+			}
+}
+END_TEST
+
+/** What the trampolines' place is for: behind endbr too one quadword has it all. */
+START_TEST(test_atomic_up_to_offset_four)
+{
+	for (unsigned offset = 0; offset < LINE; offset++) {
+		struct ftr__span span = span_of(5, 0, (uintptr_t)text + distances[0]);
+		uintptr_t ip = place(&span, offset);
+
+		ck_assert_uint_eq(way_of(&span, ip, 1 << FTR__WAY_ATOMIC, false),
+				  offset % 8 <= 4 ? FTR__WAY_ATOMIC : FTR__WAY_LEFT);
+	}
+}
+END_TEST
+
+/* --- what is written --------------------------------------------------------------- */
+
+static void check_writes(const struct ftr__span *span, unsigned offset, bool nop)
+{
+	uintptr_t ip = place(span, offset);
+	uint8_t from[FTR__PATCH_MAX], to[FTR__PATCH_MAX], skipping[FTR__PATCH_MAX];
+
+	ftr__span_bytes(&ftr__backend->text, span, ip, false, from);
+	ftr__span_bytes(&ftr__backend->text, span, ip, true, to);
+	if (differ_in_one(span, ip, LINE)) {
+		ftr__x86_write_atomic(span, &ip, 1, false); /* nothing to undo */
+		expect("atomic, back at once", ip, from, span->size);
+		ftr__x86_write_atomic(span, &ip, 1, true);
+		expect("atomic", ip, to, span->size);
+		ftr__x86_write_atomic(span, &ip, 1, false);
+		expect("atomic, back", ip, from, span->size);
+	}
+	if (!nop)
+		return;
+	memcpy(skipping, from, sizeof(from));
+	skipping[0] = 0xeb;
+	skipping[1] = (uint8_t)(span->length - 2);
+	ftr__x86_write_skips(span, &ip, 1);
+	expect("skip", ip, skipping, span->size);
+	memcpy(skipping + 2, to + 2, sizeof(to) - 2);
+	ftr__x86_write_skipped(span, &ip, 1, true);
+	expect("skip, tail", ip, skipping, span->size);
+	ftr__x86_write_unskipped(span, &ip, 1, true);
+	expect("skip, head", ip, to, span->size);
+	ftr__x86_write_skips(span, &ip, 1);
+	ftr__x86_write_skipped(span, &ip, 1, false);
+	ftr__x86_write_unskipped(span, &ip, 1, false);
+	expect("skip, back", ip, from, span->size);
+}
+
+START_TEST(test_writes_at_each_offset)
+{
+	for (unsigned length = 5; length <= 6; length++)
+		for (unsigned offset = 0; offset < LINE; offset++)
+			for (unsigned d = 0; d < DISTANCES; d++) {
+				uintptr_t target = (uintptr_t)text + distances[d];
+				struct ftr__span there = span_of(length, 0, target);
+				struct ftr__span back = span_of(length, target, 0);
+				struct ftr__span over = span_of(length, target, target + 0x12010);
+
+				check_writes(&there, offset, true);
+				check_writes(&back, offset, true);
+				check_writes(&over, offset, false);
+			}
+}
+END_TEST
+
+/* Pads that get normal, of 8 bytes and of 10 with the first 8 to write. */
+static const struct {
+	uint8_t length;
+	uint8_t before[FTR__PATCH_MAX], after[FTR__PATCH_MAX];
+} literals[] = {
+	{ 5, { 0x0f, 0x1f, 0x44, 0x00, 0x08 }, { 0x0f, 0x1f, 0x44, 0x00, 0x00 } },
+	{ 5, { 0x66, 0x66, 0x66, 0x66, 0x90 }, { 0x0f, 0x1f, 0x44, 0x00, 0x00 } },
+	{ 8, { 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0 }, { 0x0f, 0x1f, 0x44, 0, 0, 0x0f, 0x1f, 0 } },
+	{ 10, { 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0x02 },
+	  { 0x0f, 0x1f, 0x44, 0, 0, 0xeb, 0x03, 0xcc } },
+};
+
+START_TEST(test_literal_spans)
+{
+	for (size_t l = 0; l < FTR__ARRAY_SIZE(literals); l++) {
+		struct ftr__span span = { .n = 1, .literal = true, .length = literals[l].length };
+
+		span.size = span.length < FTR__PATCH_MAX ? span.length : FTR__PATCH_MAX;
+		memcpy(span.before.bytes, literals[l].before, FTR__PATCH_MAX);
+		memcpy(span.after.bytes, literals[l].after, FTR__PATCH_MAX);
+		for (unsigned offset = 0; offset < LINE; offset++) {
+			check_ways(&span, offset, true);
+			check_writes(&span, offset, true);
+		}
+	}
+}
+END_TEST
+
+/* --- fusing -------------------------------------------------------------------------- */
+
+/** From each boundary of the old pad nops, and nothing else, lead to its end;
+ *  in whatever order the bytes are written. */
+static void check_mixtures(const uint8_t *pad, const uint8_t *fused, unsigned length)
+{
+	for (unsigned mix = 0; mix < 1u << length; mix++) {
+		uint8_t bytes[FTR__PATCH_MAX];
+
+		for (unsigned i = 0; i < length; i++)
+			bytes[i] = mix & 1u << i ? fused[i] : pad[i];
+		for (unsigned start = 0; start < length;
+		     start += (unsigned)ftr__x86_nop_length(pad + start, length - start)) {
+			unsigned at = start;
+
+			while (at < length) {
+				size_t n = ftr__x86_nop_length(bytes + at, length - at);
+
+				ck_assert_msg(n, "mixture %#x, from %u: no nop at %u", mix, start, at);
+				at += (unsigned)n;
+			}
+			ck_assert_uint_eq(at, length);
+		}
+	}
+}
+
+static const struct {
+	uint8_t length, bytes[FTR__PATCH_MAX];
+} pads[] = {
+	{ 5, { 0x90, 0x90, 0x90, 0x90, 0x90 } },
+	{ 5, { 0x66, 0x90, 0x66, 0x90, 0x90 } },
+	{ 6, { 0x90, 0x90, 0x90, 0x90, 0x66, 0x90 } },
+	{ 8, { 0x90, 0x66, 0x90, 0x66, 0x66, 0x66, 0x66, 0x90 } },
+};
+
+START_TEST(test_fused_in_any_order)
+{
+	for (size_t i = 0; i < FTR__ARRAY_SIZE(pads); i++) {
+		uint8_t fused[FTR__PATCH_MAX] = { 0 };
+
+		ck_assert(ftr__x86_fuse(pads[i].bytes, pads[i].length, fused));
+		ck_assert_uint_eq(ftr__x86_nop_length(fused, pads[i].length), pads[i].length);
+		check_mixtures(pads[i].bytes, fused, pads[i].length);
+	}
+}
+END_TEST
+
+START_TEST(test_what_cannot_be_fused)
+{
+	static const uint8_t others[][5] = {
+		{ 0x0f, 0x1f, 0x00, 0x66, 0x90 }, { 0x90, 0x0f, 0x1f, 0x40, 0x00 },
+		{ 0x90, 0x90, 0x90, 0x90, 0x66 }, { 0xe8, 0x90, 0x90, 0x90, 0x90 } };
+
+	for (size_t i = 0; i < FTR__ARRAY_SIZE(others); i++) {
+		uint8_t fused[FTR__PATCH_MAX] = { 0xaa };
+
+		ck_assert(!ftr__x86_fuse(others[i], 5, fused));
+		ck_assert_uint_eq(fused[0], 0xaa);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ways");
+
+	UNIT_CASE(suite, test_ways_at_each_offset);
+	UNIT_CASE(suite, test_atomic_up_to_offset_four);
+	UNIT_CASE(suite, test_writes_at_each_offset);
+	UNIT_CASE(suite, test_literal_spans);
+	UNIT_CASE(suite, test_fused_in_any_order);
+	UNIT_CASE(suite, test_what_cannot_be_fused);
+	return unit_main(suite);
+}
