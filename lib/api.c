@@ -15,6 +15,7 @@
 #include "lib/grace.h"
 #include "lib/group.h"
 #include "lib/module.h"
+#include "lib/normal.h"
 #include "lib/options.h"
 #include "lib/rendezvous.h"
 #include "lib/thread.h"
@@ -92,7 +93,7 @@ static int detach_all(void)
 			if (g->state == FTR__GROUP_ATTACHED && n < FTR__ARRAY_SIZE(attached))
 				attached[n++] = g;
 		if (n)
-			result = ftr__group_update(NULL, 0, attached, n);
+			result = ftr__group_update(NULL, 0, attached, n, NULL);
 	}
 	return result;
 }
@@ -102,7 +103,7 @@ static int shutdown_locked(void *arg)
 	int result = detach_all();
 
 	if (!result)
-		result = ftr__update_restore();
+		result = ftr__normal_restore();
 	if (result)
 		return result;
 	shutdown_wait.owed = true;

@@ -406,6 +406,7 @@ struct update_args {
 	bool begun;      /* the batch was tried: a wait is due */
 	uint64_t ticket; /* of the sets let go */
 	uint64_t leavings; /* up to this update */
+	struct ftr_update_options *partial; /* sites may be left out, to be listed there */
 };
 
 /* Nothing now, and nothing asked for that may still come. */
@@ -428,8 +429,13 @@ static int check_attach(const struct update_args *args, size_t i)
 	for (size_t j = 0; j < i; j++)
 		if (args->attach[j] == group)
 			return ftr__fail(EBUSY, "the group \"%s\" is listed twice", group->name);
-	if (group->state == FTR__GROUP_ATTACHED || group->state == FTR__GROUP_LEAVING_ASYNC)
+	/* What was left out of a group may be tried again. */
+	if ((group->state == FTR__GROUP_ATTACHED && !group->left.n) ||
+	    group->state == FTR__GROUP_LEAVING_ASYNC)
 		return ftr__fail(EBUSY, "the group \"%s\" is attached already", group->name);
+	for (size_t j = 0; j < args->n_detach && group->left.n; j++)
+		if (args->detach[j] == group)
+			return ftr__fail(EBUSY, "the group \"%s\" is listed twice", group->name);
 	if (holds_nothing(group))
 		return ftr__fail(EINVAL, "the filter of the group \"%s\" is empty", group->name);
 	return 0;
@@ -473,6 +479,27 @@ static size_t still_attached(const struct update_args *args, struct ftr_group **
 	return n;
 }
 
+static void list_left(struct ftr_update_options *options, const struct ftr__sites *left)
+{
+	options->left_out_count = left->n;
+	for (size_t i = 0; i < left->n && i < options->left_out_room; i++)
+		options->left_out[i] = left->list[i]->ip;
+}
+
+static int update_groups(const struct update_args *args, struct ftr_group *const *detach,
+			 size_t n_detach)
+{
+	struct ftr__sites left = { 0 };
+
+	if (!args->partial)
+		return ftr__group_update(args->attach, args->n_attach, detach, n_detach, NULL);
+	int result = ftr__group_update(args->attach, args->n_attach, detach, n_detach, &left);
+	if (!result)
+		list_left(args->partial, &left);
+	free(left.list);
+	return result;
+}
+
 static int update_locked(void *arg)
 {
 	struct update_args *args = arg;
@@ -485,7 +512,7 @@ static int update_locked(void *arg)
 		return ftr__fail(ENOMEM, "no memory for an update");
 	size_t n = still_attached(args, detach);
 	args->begun = true;
-	result = ftr__group_update(args->attach, args->n_attach, detach, n);
+	result = update_groups(args, detach, n);
 	free(detach);
 	args->leavings = ftr__group_leavings();
 	if (!args->async)
@@ -540,6 +567,36 @@ static int update(struct update_args *args)
 			ftr__core_run(left_locked, args);
 	}
 	return result;
+}
+
+static int check_update_options(const struct ftr_update_options *o)
+{
+	if (o->flags & ~(uint32_t)FTR_UPDATE_PARTIAL)
+		return ftr__fail(EINVAL, "ftr_update_options: unknown flags %#x", o->flags);
+	if ((!o->attach && o->n_attach) || (!o->detach && o->n_detach) ||
+	    (!o->left_out && o->left_out_room))
+		return ftr__fail(EINVAL, "ftr_update_options: a list is NULL");
+	if (o->n_attach + o->n_detach == 0)
+		return ftr__fail(EINVAL, "ftr_update_options: no groups");
+	return 0;
+}
+
+FTR_API int ftr_update(struct ftr_update_options *options)
+{
+	struct ftr_update_options copy;
+
+	if (!options || !ftr__options_take(&copy, sizeof copy, options, options->size, sizeof copy))
+		return ftr__fail(EINVAL, "ftr_update_options: NULL, a wrong size or a non-zero"
+				 " tail");
+	int result = check_update_options(&copy);
+	if (result)
+		return result;
+	options->left_out_count = 0;
+	struct update_args args = { .attach = copy.attach, .n_attach = copy.n_attach,
+				    .detach = copy.detach, .n_detach = copy.n_detach };
+	if (copy.flags & FTR_UPDATE_PARTIAL)
+		args.partial = options;
+	return update(&args);
 }
 
 FTR_API int ftr_group_update(struct ftr_group *const *attach, size_t n_attach,

@@ -16,6 +16,7 @@
 #include "lib/grace.h"
 #include "lib/group.h"
 #include "lib/module.h"
+#include "lib/normal.h"
 #include "lib/thread.h"
 #include "lib/trap.h"
 #include "lib/update.h"
@@ -239,9 +240,7 @@ static int detach_module(struct ftr__module *m)
 		for (size_t i = 0; i < g->sites.n; i++)
 			if (g->sites.list[i]->ip < m->low || g->sites.list[i]->ip >= m->high)
 				kept.list[kept.n++] = g->sites.list[i];
-		struct ftr__change change = { g, &g->sites, &kept };
-		if (g->state == FTR__GROUP_ATTACHED)
-			result = ftr__update(&change, 1);
+		result = ftr__group_move(g, &kept);
 		free(kept.list);
 	}
 	return result;
@@ -340,7 +339,7 @@ static int refresh_adopt(struct refresh *r)
 		memset(r->fresh, 0, r->loaded.n * sizeof *r->fresh); /* the list's now */
 	core.behind |= !result;
 	for (size_t i = first; i < r->n && !result; i++)
-		result = ftr__update_adopt(adopted[i]);
+		result = ftr__normal_adopt(adopted[i]);
 	free(adopted);
 	return result;
 }
@@ -381,7 +380,7 @@ static int refresh_apply(struct refresh *r, const struct ftr__loader_state *stat
 	if (changed)
 		rematch(); /* a failure leaves core.behind */
 	if (changed && (core.flags & FTR_TEXT_POPULATE))
-		ftr__update_populate();
+		ftr__normal_populate();
 	return 0;
 }
 

@@ -2,7 +2,8 @@
 /*
  * Groups.  Floor 5; under the library's lock and the loader's.
  *
- * Invariant: an attached group holds exactly group->sites; `epoch` stands for
+ * Invariant: an attached group holds exactly group->sites without group->left
+ * (to take it from one of these once more changes nothing); `epoch` stands for
  * that list in the sets, and a new one is drawn when the group is attached to
  * a list that changed since.
  */
@@ -48,6 +49,7 @@ void ftr__group_free(struct ftr_group *group)
 	ftr__filter_free(&group->filter);
 	free((void *)group->threads);
 	free(group->sites.list);
+	free(group->left.list);
 	free(group->name);
 	free(group);
 }
@@ -64,6 +66,11 @@ bool ftr__group_known(const struct ftr_group *group)
 struct ftr_group *ftr__group_first(void)
 {
 	return groups;
+}
+
+static int no_memory(void)
+{
+	return ftr__fail(ENOMEM, "no memory for a group's list of sites");
 }
 
 /* --- matching ------------------------------------------------------------------ */
@@ -124,7 +131,7 @@ int ftr__group_match(const struct ftr__filter *filter, struct ftr__sites *sites)
 		return 0;
 	free(sites->list);
 	*sites = (struct ftr__sites){ 0 };
-	return ftr__fail(ENOMEM, "no memory for a group's list of sites");
+	return no_memory();
 }
 
 static bool equal(const struct ftr__sites *a, const struct ftr__sites *b)
@@ -132,18 +139,63 @@ static bool equal(const struct ftr__sites *a, const struct ftr__sites *b)
 	return a->n == b->n && (!a->n || !memcmp(a->list, b->list, a->n * sizeof *a->list));
 }
 
-/* Let an attached group hold `sites`; the list is not stored. */
-static int move(struct ftr_group *group, const struct ftr__sites *sites)
+/* Keep of a sorted list what is, or is not, in another. */
+static void filter_list(struct ftr__sites *list, const struct ftr__sites *other, bool in)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0, j = 0; i < list->n; i++) {
+		while (j < other->n && other->list[j]->ip < list->list[i]->ip)
+			j++;
+		if ((j < other->n && other->list[j] == list->list[i]) == in)
+			list->list[kept++] = list->list[i];
+	}
+	list->n = kept;
+}
+
+static bool copy_list(struct ftr__sites *copy, const struct ftr__sites *sites)
+{
+	*copy = (struct ftr__sites){ malloc((sites->n + 1) * sizeof *copy->list), sites->n };
+	if (copy->list && sites->n)
+		memcpy(copy->list, sites->list, sites->n * sizeof *copy->list);
+	return copy->list;
+}
+
+/* A copy of a list without what was left out. */
+static bool copy_held(struct ftr__sites *held, const struct ftr_group *group,
+		      const struct ftr__sites *sites)
+{
+	if (!copy_list(held, sites))
+		return false;
+	filter_list(held, &group->left, false);
+	return true;
+}
+
+/* Sites that were left out stay so. */
+static int move_held(struct ftr_group *group, const struct ftr__sites *sites)
+{
+	struct ftr__sites before = { 0 }, after = { 0 };
+	struct ftr__change change = { group, &before, &after };
+	int result = copy_held(&before, group, &group->sites) && copy_held(&after, group, sites)
+			     ? ftr__update(&change, 1) : no_memory();
+
+	free(before.list);
+	free(after.list);
+	return result;
+}
+
+int ftr__group_move(struct ftr_group *group, const struct ftr__sites *sites)
 {
 	struct ftr__change change = { group, &group->sites, sites };
 
 	if (group->state != FTR__GROUP_ATTACHED)
 		return 0;
-	return ftr__update(&change, 1);
+	return group->left.n ? move_held(group, sites) : ftr__update(&change, 1);
 }
 
 static void store(struct ftr_group *group, struct ftr__sites *sites)
 {
+	filter_list(&group->left, sites, true);
 	if (!equal(&group->sites, sites))
 		group->list_changed = true;
 	free(group->sites.list);
@@ -157,7 +209,7 @@ int ftr__group_rematch(struct ftr_group *group)
 
 	if (result)
 		return result;
-	result = move(group, &sites);
+	result = ftr__group_move(group, &sites);
 	if (result)
 		free(sites.list);
 	else
@@ -165,24 +217,32 @@ int ftr__group_rematch(struct ftr_group *group)
 	return result;
 }
 
+/* How many were forgotten. */
+static size_t forget(struct ftr__sites *sites, const struct ftr__module *module)
+{
+	size_t n = sites->n;
+
+	sites->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct ftr_site *site = sites->list[i];
+		if (site < module->sites || site >= module->sites + module->n_sites)
+			sites->list[sites->n++] = site;
+	}
+	return n - sites->n;
+}
+
 void ftr__group_forget(struct ftr_group *group, const struct ftr__module *module)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < group->sites.n; i++) {
-		const struct ftr_site *site = group->sites.list[i];
-		if (site < module->sites || site >= module->sites + module->n_sites)
-			group->sites.list[kept++] = group->sites.list[i];
-	}
-	group->list_changed |= kept != group->sites.n;
-	group->sites.n = kept;
+	if (forget(&group->sites, module))
+		group->list_changed = true;
+	forget(&group->left, module);
 	ftr__filter_forget(&group->filter, module->low, module->high);
 }
 
 int ftr__group_set_filter(struct ftr_group *group, struct ftr__filter *filter,
 			  struct ftr__sites *sites)
 {
-	int result = move(group, sites);
+	int result = ftr__group_move(group, sites);
 
 	if (result)
 		return result;
@@ -190,6 +250,19 @@ int ftr__group_set_filter(struct ftr_group *group, struct ftr__filter *filter,
 	ftr__filter_free(&group->filter);
 	group->filter = *filter;
 	return 0;
+}
+
+/* Take an attached group from its sites and put it there anew. */
+static int reattach(struct ftr_group *group)
+{
+	struct ftr__sites held;
+
+	if (!copy_held(&held, group, &group->sites))
+		return no_memory();
+	struct ftr__change changes[] = { { group, &held, NULL }, { group, NULL, &held } };
+	int result = ftr__update(changes, 2);
+	free(held.list);
+	return result;
 }
 
 int ftr__group_set_threads(struct ftr_group *group, const struct ftr__threads *threads,
@@ -203,9 +276,7 @@ int ftr__group_set_threads(struct ftr_group *group, const struct ftr__threads *t
 	FTR__PUBLISH(group->threads, threads);
 	group->member.flags = threads ? flags | FTR__MEMBER_LIMITED : flags & ~FTR__MEMBER_LIMITED;
 	if (group->state == FTR__GROUP_ATTACHED && group->member.flags != flags) {
-		struct ftr__change changes[] = { { group, &group->sites, NULL },
-						 { group, NULL, &group->sites } };
-		int result = ftr__update(changes, 2);
+		int result = reattach(group);
 		if (result) {
 			group->member.flags = flags;
 			FTR__PUBLISH(group->threads, before);
@@ -234,22 +305,83 @@ static void draw_epoch(struct ftr_group *group)
 
 static uint64_t attachments;
 
-static struct ftr__change *plan(struct ftr_group *const *attach, size_t n_attach,
-				struct ftr_group *const *detach, size_t n_detach)
+/* One group of an update.  `list` is what it is to get or to lose, where that
+ * is not group->sites; `left` room for what it will not hold. */
+struct part {
+	struct ftr_group *group;
+	struct ftr__sites list, left;
+};
+
+/* What was left out of an attached group is tried again. */
+static bool part_attach(struct part *part, bool partly)
 {
-	struct ftr__change *changes = calloc(n_attach + n_detach + 1, sizeof *changes);
+	struct ftr_group *group = part->group;
+
+	if (group->state == FTR__GROUP_ATTACHED)
+		return copy_list(&part->list, &group->left);
+	draw_epoch(group);
+	group->member.order = ++attachments;
+	return !partly || copy_list(&part->list, &group->sites);
+}
+
+static bool part_detach(struct part *part, bool partly)
+{
+	struct ftr_group *group = part->group;
+
+	if (!partly && !group->left.n)
+		return true;
+	return copy_held(&part->list, group, &group->sites) &&
+	       (!partly || copy_list(&part->left, &group->sites));
+}
+
+static void free_parts(struct part *parts, size_t n)
+{
+	for (size_t i = 0; parts && i < n; i++) {
+		free(parts[i].list.list);
+		free(parts[i].left.list);
+	}
+	free(parts);
+}
+
+/* The groups to detach come first. */
+static struct part *plan(struct ftr_group *const *attach, size_t n_attach,
+			 struct ftr_group *const *detach, size_t n_detach, bool partly)
+{
+	struct part *parts = calloc(n_attach + n_detach + 1, sizeof *parts);
+	bool complete = parts;
+
+	for (size_t i = 0; i < n_detach && complete; i++) {
+		parts[i].group = detach[i];
+		complete = part_detach(&parts[i], partly);
+	}
+	for (size_t i = 0; i < n_attach && complete; i++) {
+		parts[n_detach + i].group = attach[i];
+		complete = part_attach(&parts[n_detach + i], partly);
+	}
+	if (complete)
+		return parts;
+	free_parts(parts, n_attach + n_detach);
+	return NULL;
+}
+
+static int run_plan(const struct part *parts, size_t n_attach, size_t n_detach,
+		    struct ftr__sites *left)
+{
+	size_t n = n_attach + n_detach;
+	struct ftr__change *changes = calloc(n + 1, sizeof *changes);
 
 	if (!changes)
-		return NULL;
-	for (size_t i = 0; i < n_detach; i++)
-		changes[i] = (struct ftr__change){ detach[i], &detach[i]->sites, NULL };
-	for (size_t i = 0; i < n_attach; i++) {
-		draw_epoch(attach[i]);
-		attach[i]->member.order = ++attachments;
-		changes[n_detach + i] =
-			(struct ftr__change){ attach[i], NULL, &attach[i]->sites };
+		return ftr__fail(ENOMEM, "no memory for an update");
+	for (size_t i = 0; i < n; i++) {
+		const struct part *part = &parts[i];
+		const struct ftr__sites *sites =
+			part->list.list ? &part->list : &part->group->sites;
+		changes[i] = i < n_detach ? (struct ftr__change){ part->group, sites, NULL }
+					  : (struct ftr__change){ part->group, NULL, sites };
 	}
-	return changes;
+	int result = left ? ftr__update_partly(changes, n, left) : ftr__update(changes, n);
+	free(changes);
+	return result;
 }
 
 static uint64_t leavings;
@@ -258,6 +390,8 @@ static void leave(struct ftr_group *group)
 {
 	group->state = FTR__GROUP_LEAVING;
 	group->left_at = leavings;
+	free(group->left.list);
+	group->left = (struct ftr__sites){ 0 };
 }
 
 uint64_t ftr__group_leavings(void)
@@ -271,23 +405,60 @@ void ftr__group_left(struct ftr_group *group, uint64_t until)
 		group->state = FTR__GROUP_DETACHED;
 }
 
-int ftr__group_update(struct ftr_group *const *attach, size_t n_attach,
-		      struct ftr_group *const *detach, size_t n_detach)
+/* Takes the list over.  Other sets are due from now on: of those so far other
+ * sites have slots. */
+static void set_left(struct ftr_group *group, struct ftr__sites *left)
 {
-	struct ftr__change *changes = plan(attach, n_attach, detach, n_detach);
+	if (group->left.n || left->n)
+		group->list_changed = true;
+	free(group->left.list);
+	group->left = *left;
+	*left = (struct ftr__sites){ 0 };
+}
 
-	if (!changes)
+static void attached(struct part *part, const struct ftr__sites *left)
+{
+	static const struct ftr__sites none;
+
+	part->group->state = FTR__GROUP_ATTACHED;
+	filter_list(&part->list, left ? left : &none, true);
+	set_left(part->group, &part->list);
+}
+
+/* It stays where it was left out. */
+static void detached(struct part *part, const struct ftr__sites *left)
+{
+	if (!left) {
+		leave(part->group);
+		return;
+	}
+	filter_list(&part->list, left, true);
+	if (!part->list.n) {
+		leave(part->group);
+		return;
+	}
+	filter_list(&part->left, &part->list, false);
+	set_left(part->group, &part->left);
+}
+
+int ftr__group_update(struct ftr_group *const *attach, size_t n_attach,
+		      struct ftr_group *const *detach, size_t n_detach,
+		      struct ftr__sites *left)
+{
+	struct part *parts = plan(attach, n_attach, detach, n_detach, left);
+
+	if (!parts)
 		return ftr__fail(ENOMEM, "no memory for an update");
-	int result = ftr__update(changes, n_attach + n_detach);
-	free(changes);
+	int result = run_plan(parts, n_attach, n_detach, left);
 	leavings++;
 	for (size_t i = 0; i < n_attach; i++) {
-		if (result)
+		if (!result)
+			attached(&parts[n_detach + i], left);
+		else if (attach[i]->state != FTR__GROUP_ATTACHED)
 			leave(attach[i]);
-		else
-			attach[i]->state = FTR__GROUP_ATTACHED;
 	}
 	for (size_t i = 0; i < n_detach && !result; i++)
-		leave(detach[i]);
+		detached(&parts[i], left);
+	free_parts(parts, n_attach + n_detach);
 	return result;
 }

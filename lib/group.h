@@ -40,6 +40,8 @@ struct ftr_group {
 	bool list_changed; /* since `epoch` was drawn: sets of old are no match */
 	struct ftr__filter filter;
 	struct ftr__sites sites;   /* what the filter holds */
+	/* While attached: those of them that a partial update left out. */
+	struct ftr__sites left;
 	struct ftr__grace_item leaving; /* of an asynchronous detach */
 	void (*done)(void *arg);
 	void *done_arg;
@@ -58,6 +60,8 @@ int ftr__group_match(const struct ftr__filter *filter, struct ftr__sites *sites)
 
 /* Match again after modules came; an attached group's sites change with it. */
 int ftr__group_rematch(struct ftr_group *group);
+/* Let an attached group hold these sites; the list is not stored. */
+int ftr__group_move(struct ftr_group *group, const struct ftr__sites *sites);
 /* Forget the sites of a module that went. */
 void ftr__group_forget(struct ftr_group *group, const struct ftr__module *module);
 
@@ -78,8 +82,14 @@ void ftr__group_left(struct ftr_group *group, uint64_t leavings);
 /*
  * Attach and detach as one batch.  Detached groups are LEAVING after; after an
  * error those that were to be attached may be too.
+ *
+ * left: sites that can't be changed now are left out, and listed there (the list
+ * to be freed); NULL: that is an error.  A group that was to be detached and could not be
+ * everywhere stays ATTACHED there.  One that is attached with sites left out
+ * may be among those to attach.
  */
 int ftr__group_update(struct ftr_group *const *attach, size_t n_attach,
-		      struct ftr_group *const *detach, size_t n_detach);
+		      struct ftr_group *const *detach, size_t n_detach,
+		      struct ftr__sites *left);
 
 #endif

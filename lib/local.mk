@@ -26,7 +26,9 @@ libftr_core_la_SOURCES = \
 	lib/loader.c lib/loader.h \
 	lib/maps.c lib/maps.h \
 	lib/module.c lib/module.h \
+	lib/normal.c lib/normal.h \
 	lib/options.h \
+	lib/patches.c lib/patches.h \
 	lib/plan.c lib/plan.h \
 	lib/rendezvous.c lib/rendezvous.h \
 	lib/set.c lib/set.h \

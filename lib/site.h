@@ -10,7 +10,8 @@
 
 enum {
 	FTR__SITE_TOUCHED = 1, /* its bytes were written, or are about to be */
-	FTR__SITE_NORMAL = 2   /* its bytes are those of its call or its nop */
+	FTR__SITE_NORMAL = 2,  /* its bytes are those of its call or its nop */
+	FTR__SITE_LEFT = 4     /* left out of the update under way */
 };
 
 struct ftr_site {

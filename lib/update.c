@@ -13,17 +13,19 @@
  *   4. One batch for all sites whose slot changes.
  *   5. Settle: store the new slots.
  *
+ * Where sites may be left out, those that 3 or 4 can't do are marked, and 4
+ * and 5 pass over them.
+ *
  * All that can fail comes before, or is, step 4.
  */
 #include "lib/update.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "lib/batch.h"
 #include "lib/error.h"
-#include "lib/module.h"
+#include "lib/normal.h"
+#include "lib/patches.h"
 
 struct state {
 	struct ftr__set *set; /* referenced */
@@ -63,76 +65,11 @@ struct update {
 	size_t n_runs, runs_room;
 	bool sorted;
 	uint32_t last_slot, last_state; /* of the site before: often the same */
+	bool partly;
+	struct ftr__sites left; /* those that were left out; room for all touched */
 };
 
-/*
- * Memory for the largest update so far is kept: fresh pages would cost more
- * than the update itself.
- */
-struct store {
-	void *memory;
-	size_t size;
-};
-static struct store touched_store, ips_store, spans_store, order_store, ways_store;
-
-static void *store_get(struct store *store, size_t size)
-{
-	if (store->memory && size <= store->size)
-		return store->memory;
-	size = ftr__align_up(size + size / 2 + 1, 4096);
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	if (store->memory)
-		munmap(store->memory, store->size);
-	store->memory = p;
-	store->size = size;
-	return p;
-}
-
-/* Room for n places in as many spans as may be. */
-static bool patches_get(struct ftr__patches *patches, size_t n, size_t n_spans)
-{
-	*patches = (struct ftr__patches){ 0 };
-	patches->ips = store_get(&ips_store, n * sizeof *patches->ips);
-	patches->spans = store_get(&spans_store, n_spans * sizeof *patches->spans);
-	patches->order = store_get(&order_store, n * sizeof *patches->order);
-	patches->ways = store_get(&ways_store, n * sizeof *patches->ways);
-	return patches->ips && patches->spans && patches->order && patches->ways;
-}
-
-/* One place of its own: its span comes last in the list. */
-static struct ftr__span *patches_next(struct ftr__patches *patches)
-{
-	return &patches->spans[patches->n_spans];
-}
-
-static void patches_add(struct ftr__patches *patches, uintptr_t ip,
-			const struct ftr__module *module)
-{
-	struct ftr__span *span = patches_next(patches);
-	uintptr_t end;
-
-	span->first = patches->n;
-	span->segment = ftr__module_segment(module, ip, &end);
-	patches->ips[patches->n++] = ip;
-	patches->n_spans++;
-}
-
-/* A batch that could not be undone keeps its patches, these too. */
-static int batch(struct ftr__patches *patches, unsigned flags)
-{
-	static struct ftr__patches under_way;
-
-	if (ftr__batch_stuck)
-		return ftr__batch_run(patches, flags);
-	under_way = *patches;
-	int result = ftr__batch_run(&under_way, flags);
-	*patches = under_way;
-	if (ftr__batch_stuck)
-		ips_store = spans_store = order_store = ways_store = (struct store){ 0 };
-	return result;
-}
+static struct ftr__store touched_store;
 
 static int no_memory(void)
 {
@@ -336,7 +273,7 @@ static int collect(struct update *u, const struct ftr__change *changes, size_t n
 		most += (changes[i].before ? changes[i].before->n : 0) +
 			(changes[i].after ? changes[i].after->n : 0);
 	u->sorted = true;
-	u->touched = u->touched_room = store_get(&touched_store, most * sizeof *u->touched);
+	u->touched = u->touched_room = ftr__store_get(&touched_store, most * sizeof *u->touched);
 	if (!u->touched)
 		return no_memory();
 	for (size_t i = 0; i < n && !result; i++)
@@ -462,114 +399,132 @@ static int resolve_all(struct update *u)
 
 /* --- 3: making sites normal ----------------------------------------------------- */
 
-static int still_occupied(const struct ftr__patches *patches)
+/* From now on these are not touched. */
+static void leave_out(struct update *u)
 {
-	for (size_t i = 0; i < patches->n_spans; i++)
-		if (patches->spans[i].occupied)
-			return ftr__fail(EAGAIN, "a thread may stand inside the pad of nops at %#lx",
-					 (unsigned long)patches->ips[i]);
-	return 0;
-}
-
-/* A batch for those sites of which the pads have several instructions, or for
- * those with one. */
-static int normalise_some(struct ftr_site *const *sites, size_t n, bool several)
-{
-	const struct ftr__module *module = NULL;
-	struct ftr__patches patches;
-
-	if (!patches_get(&patches, n, n))
-		return no_memory();
-	for (size_t i = 0; i < n; i++) {
-		unsigned instructions;
-		if (sites[i]->flags & FTR__SITE_NORMAL)
-			continue;
-		if (!module || sites[i]->ip >= module->high)
-			module = ftr__module_of(sites[i]);
-		if (!ftr__site_normalise(sites[i], patches_next(&patches), &instructions) ||
-		    (instructions > 1) != several)
-			continue;
-		sites[i]->flags |= FTR__SITE_TOUCHED;
-		patches_add(&patches, sites[i]->ip, module);
-	}
-	/* With one thread too: it may have been interrupted by a signal there. */
-	int result = batch(&patches, several ? FTR__BATCH_PADS : FTR__BATCH_NORMAL);
-	if (result)
-		return result;
-	for (size_t i = 0, j = 0; i < n && j < patches.n; i++) {
-		if (sites[i]->ip != patches.ips[j])
-			continue;
-		if (!patches.spans[j++].occupied)
-			sites[i]->flags |= FTR__SITE_NORMAL;
-	}
-	return still_occupied(&patches);
-}
-
-static int normalise(struct ftr_site *const *sites, size_t n)
-{
-	int result = normalise_some(sites, n, false);
-
-	return result ? result : normalise_some(sites, n, true);
+	for (size_t i = 0; i < u->n_touched; i++)
+		if (!(u->touched[i]->flags & FTR__SITE_NORMAL))
+			u->touched[i]->flags |= FTR__SITE_LEFT;
 }
 
 static int normalise_runs(struct update *u)
 {
-	int result = 0;
+	uint8_t flags = FTR__SITE_NORMAL;
 
-	for (size_t i = 0; i < u->n_runs && !result; i++)
-		if (!(u->runs[i].all_flags & FTR__SITE_NORMAL))
-			result = normalise(u->touched, u->n_touched);
+	for (size_t i = 0; i < u->n_runs; i++)
+		flags &= u->runs[i].all_flags;
+	if (flags & FTR__SITE_NORMAL)
+		return 0;
+	int result = ftr__normal_make(u->touched, u->n_touched, u->partly);
+	if (!result && u->partly)
+		leave_out(u);
 	return result;
 }
 
 /* --- 4 and 5: the batch ----------------------------------------------------------- */
 
-static void add_run(struct update *u, const struct run *run, struct ftr__patches *patches)
+/* The addresses of a run's sites; how many. */
+static size_t list_run(struct update *u, const struct run *run, uintptr_t *ips)
 {
 	struct ftr_site *const *sites = u->touched + run->first;
 	bool all_touched = run->all_flags & FTR__SITE_TOUCHED;
-	uintptr_t *ips = patches->ips + patches->n;
+	size_t n = 0;
 
 	for (size_t i = 0; i < run->n; i++) {
-		ips[i] = sites[i]->ip;
+		if (FTR__UNLIKELY(u->partly) && sites[i]->flags & FTR__SITE_LEFT)
+			continue;
+		ips[n++] = sites[i]->ip;
 		if (!all_touched)
 			sites[i]->flags |= FTR__SITE_TOUCHED;
 	}
+	return n;
+}
+
+static void add_run(struct update *u, const struct run *run, struct ftr__patches *patches)
+{
+	size_t n = list_run(u, run, patches->ips + patches->n);
+
+	if (!n)
+		return;
 	patches->spans[patches->n_spans++] = (struct ftr__span){
-		.first = patches->n, .n = run->n, .segment = run->segment,
+		.first = patches->n, .n = n, .segment = run->segment,
 		.before.target = ftr__site_target(run->before),
 		.after.target = ftr__site_target(run->after),
 		.size = run->length, .length = run->length };
-	patches->n += run->n;
+	patches->n += n;
+}
+
+static bool changes(const struct run *run)
+{
+	return run->before != run->after;
+}
+
+/* Mark what the batch left out: its places are the sites that went into it. */
+static void mark_left(struct update *u, const struct ftr__patches *patches)
+{
+	size_t place = 0;
+
+	for (size_t i = 0; i < u->n_runs; i++) {
+		for (size_t j = 0; changes(&u->runs[i]) && j < u->runs[i].n; j++) {
+			struct ftr_site *site = u->touched[u->runs[i].first + j];
+			if (site->flags & FTR__SITE_LEFT)
+				continue;
+			if (patches->ways[place++] == FTR__WAY_LEFT)
+				site->flags |= FTR__SITE_LEFT;
+		}
+	}
 }
 
 static int run_batch(struct update *u)
 {
 	struct ftr__patches patches;
 
-	if (!patches_get(&patches, u->n_touched, u->n_runs))
+	if (!ftr__patches_get(&patches, u->n_touched, u->n_runs))
 		return no_memory();
 	for (size_t i = 0; i < u->n_runs; i++)
-		if (u->runs[i].before != u->runs[i].after)
+		if (changes(&u->runs[i]))
 			add_run(u, &u->runs[i], &patches);
-	return batch(&patches, 0);
+	int result = ftr__patches_run(&patches, u->partly ? FTR__BATCH_PARTIAL : 0);
+	if (!result && patches.n && patches.n_way[FTR__WAY_LEFT])
+		mark_left(u, &patches);
+	return result;
 }
 
 static void settle_run(struct update *u, const struct run *run)
 {
-	for (size_t i = run->first; i < run->first + run->n; i++)
+	size_t n = 0;
+
+	for (size_t i = run->first; i < run->first + run->n; i++) {
+		if (FTR__UNLIKELY(u->partly) && u->touched[i]->flags & FTR__SITE_LEFT)
+			continue;
 		u->touched[i]->slot = run->after;
+		n++;
+	}
 	if (run->before)
-		ftr__slot_put(run->before, run->n);
+		ftr__slot_put(run->before, n);
 	if (run->after)
-		ftr__slot_add_users(run->after, run->n);
+		ftr__slot_add_users(run->after, n);
+}
+
+/* The list of what was left out, and its marks off. */
+static void settle_left(struct update *u)
+{
+	for (size_t i = 0; i < u->n_touched; i++) {
+		if (!(u->touched[i]->flags & FTR__SITE_LEFT))
+			continue;
+		u->touched[i]->flags &= (uint8_t)~FTR__SITE_LEFT & 0xf;
+		if (u->left.list)
+			u->left.list[u->left.n++] = u->touched[i];
+	}
 }
 
 static void settle(struct update *u, bool done)
 {
 	for (size_t i = 0; i < u->n_runs && done; i++)
-		if (u->runs[i].before != u->runs[i].after)
+		if (changes(&u->runs[i]))
 			settle_run(u, &u->runs[i]);
+	if (u->partly)
+		settle_left(u);
 	for (size_t i = 0; i < u->n_touched && !u->single; i++)
 		u->touched[i]->pending = FTR__SITE_SETTLED;
 	for (size_t i = 0; i < u->n_pins; i++)
@@ -581,20 +536,44 @@ static void settle(struct update *u, bool done)
 	free(u->runs);
 }
 
-int ftr__update(const struct ftr__change *changes, size_t n)
+static int update(struct update *u, const struct ftr__change *list, size_t n)
 {
-	struct update u = { 0 };
-	int result = collect(&u, changes, n);
+	int result = collect(u, list, n);
 
+	if (!result && u->partly) {
+		u->left.list = malloc((u->n_touched + 1) * sizeof *u->left.list);
+		result = u->left.list ? 0 : no_memory();
+	}
 	if (!result)
-		result = resolve_all(&u);
+		result = resolve_all(u);
 	if (!result)
-		result = normalise_runs(&u);
+		result = normalise_runs(u);
 	if (!result)
-		result = run_batch(&u);
-	settle(&u, !result);
+		result = run_batch(u);
+	settle(u, !result);
 	/* The slots that are left, or after a failure those that were new. */
 	ftr__slot_retire_idle();
+	return result;
+}
+
+int ftr__update(const struct ftr__change *list, size_t n)
+{
+	struct update u = { 0 };
+
+	return update(&u, list, n);
+}
+
+int ftr__update_partly(const struct ftr__change *list, size_t n,
+		       struct ftr__sites *left)
+{
+	struct update u = { .partly = true };
+	int result = update(&u, list, n);
+
+	*left = u.left;
+	if (result) {
+		free(left->list);
+		*left = (struct ftr__sites){ 0 };
+	}
 	return result;
 }
 
@@ -607,70 +586,4 @@ void ftr__update_forget(struct ftr__module *module)
 			ftr__slot_put(module->sites[i].slot, 1);
 		module->sites[i].slot = 0;
 	}
-}
-
-int ftr__update_adopt(struct ftr__module *module)
-{
-	struct ftr_site **list = store_get(&touched_store, (module->n_sites + 1) * sizeof *list);
-	size_t n = 0;
-
-	if (!list)
-		return no_memory();
-	for (size_t i = 0; i < module->n_sites; i++)
-		if (module->sites[i].kind == FTR_SITE_FENTRY_CALL)
-			list[n++] = &module->sites[i];
-	return normalise(list, n);
-}
-
-static size_t count_sites(const struct ftr__modules *modules)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < modules->n; i++)
-		n += modules->list[i]->n_sites;
-	return n;
-}
-
-int ftr__update_restore(void)
-{
-	const struct ftr__modules *modules = ftr__modules();
-	struct ftr__patches patches;
-	size_t most = count_sites(modules);
-
-	if (!patches_get(&patches, most, most))
-		return no_memory();
-	for (size_t i = 0; i < modules->n; i++)
-		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
-			if (ftr__site_restore(&modules->list[i]->sites[j], patches_next(&patches)))
-				patches_add(&patches, modules->list[i]->sites[j].ip,
-					    modules->list[i]);
-	int result = batch(&patches, FTR__BATCH_NORMAL);
-	for (size_t i = 0; i < patches.n && !result; i++) {
-		struct ftr__module *module;
-		ftr__site_find(patches.ips[i], &module)->flags &= ~FTR__SITE_NORMAL;
-	}
-	return result;
-}
-
-int ftr__update_populate(void)
-{
-	const struct ftr__modules *modules = ftr__modules();
-	struct ftr__patches patches;
-	struct ftr__text_window window;
-
-	if (!patches_get(&patches, count_sites(modules), count_sites(modules)))
-		return no_memory();
-	for (size_t i = 0; i < modules->n; i++) {
-		const struct ftr__module *m = modules->list[i];
-		for (size_t j = 0; j < m->n_sites; j++) {
-			*patches_next(&patches) = (struct ftr__span){ .n = 1, .size = 1 };
-			patches_add(&patches, m->sites[j].ip, m);
-		}
-	}
-	int result = ftr__text_open(&window, &patches, &ftr__backend->text);
-	if (result)
-		return result;
-	ftr__text_populate(&window);
-	ftr__text_close(&window);
-	return 0;
 }

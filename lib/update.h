@@ -20,16 +20,13 @@ struct ftr__change {
  */
 int ftr__update(const struct ftr__change *changes, size_t n);
 
+/*
+ * The same, but sites that can't be changed now are left out, as all changes
+ * leave them: *left are these, sorted, its list to be freed.
+ */
+int ftr__update_partly(const struct ftr__change *changes, size_t n, struct ftr__sites *left);
+
 /* Sites of which the module went: they call nothing any more. */
 void ftr__update_forget(struct ftr__module *module);
-
-/* Turn the calls to __fentry__ of an adopted module into nops. */
-int ftr__update_adopt(struct ftr__module *module);
-
-/* Put back all that was found, in every module; every group is off. */
-int ftr__update_restore(void);
-
-/* Make the pages of all sites private to the process. */
-int ftr__update_populate(void);
 
 #endif

@@ -211,6 +211,46 @@ FTR_API int ftr_group_attached(const struct ftr_group *group);
 FTR_API int ftr_group_update(struct ftr_group *const *attach, size_t n_attach,
 			     struct ftr_group *const *detach, size_t n_detach);
 
+/** Flags of ftr_update(). */
+enum {
+	/** Leave out sites that can't be changed now, rather than fail. */
+	FTR_UPDATE_PARTIAL = 1
+};
+
+/** Options, and result, of ftr_update().  Set `size` by FTR_UPDATE_OPTIONS_INIT. */
+struct ftr_update_options {
+	size_t size; /**< sizeof(struct ftr_update_options) as the caller knows it */
+	struct ftr_group *const *attach; /**< groups to attach */
+	size_t n_attach;
+	struct ftr_group *const *detach; /**< groups to detach */
+	size_t n_detach;
+	uint32_t flags;         /**< FTR_UPDATE_PARTIAL or 0 */
+	uintptr_t *left_out;    /**< receives addresses of sites, sorted; may be NULL */
+	size_t left_out_room;   /**< for how many */
+	size_t left_out_count;  /**< set: how many sites were left out */
+};
+#define FTR_UPDATE_OPTIONS_INIT { sizeof(struct ftr_update_options), 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * As ftr_group_update(); with FTR_UPDATE_PARTIAL, sites that can't be changed
+ * now are left as they are, for all groups of the update: those that want a
+ * breakpoint while a thread or a signal's handler blocks SIGTRAP, those with a
+ * pad of several nops that a thread may stand in, and those that the forced poke
+ * strategy can't do.
+ *
+ * A group that was attached with sites left out is attached; to try them again
+ * let it be in `attach` once more (with or without the flag).  A group that was to
+ * be detached and could not be everywhere stays attached where it was left:
+ * ftr_group_attached() tells; detach it again.
+ *
+ * @param options  left_out_count is set; as many addresses as left_out_room has
+ *                 room for are stored.
+ * @return as ftr_group_update(), and -EINVAL: a wrong size, an unknown flag, a
+ * NULL list.  Without an error the count says whether all was done.
+ * Context: any thread.
+ */
+FTR_API int ftr_update(struct ftr_update_options *options);
+
 /** How many calls the group missed by the recursion guard.  Context: async-signal-safe. */
 FTR_API uint64_t ftr_group_missed(const struct ftr_group *group);
 
