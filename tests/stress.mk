@@ -15,6 +15,8 @@ unit_tests = \
 # the others the shared library.
 live_core_tests = \
 	tests/live/test_poke \
+	tests/live/test_blocked \
+	tests/live/test_strategies \
 	tests/live/test_hold \
 	tests/live/test_trap \
 	tests/live/test_interrupted \
@@ -92,6 +94,14 @@ tests_unit_test_thread_LDADD = $(stress_core)
 tests_live_test_poke_SOURCES = tests/live/test_poke.c $(live_common)
 tests_live_test_poke_CPPFLAGS = $(stress_cppflags)
 tests_live_test_poke_LDADD = $(stress_core)
+tests_live_test_blocked_SOURCES = tests/live/test_blocked.c tests/live/pads.S \
+	tests/live/visitor.h $(live_common)
+tests_live_test_blocked_CPPFLAGS = $(stress_cppflags)
+tests_live_test_blocked_LDADD = $(stress_core)
+tests_live_test_strategies_SOURCES = tests/live/test_strategies.c tests/live/pads.S \
+	tests/live/visitor.h $(live_common)
+tests_live_test_strategies_CPPFLAGS = $(stress_cppflags)
+tests_live_test_strategies_LDADD = $(stress_core)
 tests_live_test_hold_SOURCES = tests/live/test_hold.c tests/live/visitor.h $(live_common)
 tests_live_test_hold_CPPFLAGS = $(stress_cppflags)
 tests_live_test_hold_LDADD = $(stress_core)
