@@ -698,6 +698,18 @@ START_TEST(test_detach_that_stays_incomplete)
 }
 END_TEST
 
+/*
+ * So many slots between that of one group and the next one's that calls to them
+ * differ in two bytes, which lie astride a cache line in some site.
+ */
+static void take_slots(void)
+{
+	enum { SLOTS = 32 };
+
+	for (int i = 0; i < SLOTS; i++)
+		live_drop(live_attach("between", handler, NULL, 0, live_sites[0]));
+}
+
 /** A site that is left out is so for both groups of an exchange. */
 START_TEST(test_exchange_that_stays_incomplete)
 {
@@ -707,10 +719,11 @@ START_TEST(test_exchange_that_stays_incomplete)
 	start_partial();
 	stop_blocker();
 	ck_ok(ftr_group_attach(group_a));
+	take_slots();
 	start_blocker();
 	options = partial(&group_b, &group_a);
 	ck_ok(ftr_update(&options));
-	ck_assert_uint_ge(options.left_out_count, 1); /* from call to call less may differ */
+	ck_assert_uint_ge(options.left_out_count, 1);
 	check_all_traced(1, 1);
 	ck_assert_int_eq(ftr_site_groups(ftr_site_find(left[0]), &at, 1), 1);
 	ck_assert_ptr_eq(at, group_a);
