@@ -69,19 +69,21 @@ static const char *const names[] = { "auto", "int3", "atomic", "skip" };
 /* --- the strategies' own counts ------------------------------------------------------ */
 
 struct counts {
-	uint64_t int3, atomic, skip, syncs, batches;
+	unsigned long int3, atomic, skip, syncs, batches;
 };
 
 static struct counts counts(void)
 {
 	struct ftr_stats s = live_stats();
 
-	return (struct counts){ s.pokes_int3, s.pokes_atomic, s.pokes_skip, s.syncs, s.batches };
+	return (struct counts){ (unsigned long)s.pokes_int3, (unsigned long)s.pokes_atomic,
+				(unsigned long)s.pokes_skip, (unsigned long)s.syncs,
+				(unsigned long)s.batches };
 }
 
 /** Since `before`: exactly these, as one batch. */
-static void expect_counts(const char *what, struct counts before, uint64_t int3, uint64_t atomic,
-			  uint64_t skip, uint64_t syncs)
+static void expect_counts(const char *what, struct counts before, unsigned long int3,
+			  unsigned long atomic, unsigned long skip, unsigned long syncs)
 {
 	struct counts now = counts();
 
@@ -97,7 +99,7 @@ static void expect_counts(const char *what, struct counts before, uint64_t int3,
 /* Sites at offsets 0, 4 (as behind endbr), 6 and 7 of a quadword. */
 static const struct {
 	unsigned poke, offset;
-	uint64_t int3, atomic, skip, syncs;
+	unsigned long int3, atomic, skip, syncs;
 } choices[] = {
 	{ FTR_POKE_AUTO, 0, 0, 1, 0, 1 },   { FTR_POKE_AUTO, 4, 0, 1, 0, 1 },
 	{ FTR_POKE_AUTO, 6, 0, 0, 1, 3 },   { FTR_POKE_AUTO, 7, 1, 0, 0, 3 },

@@ -349,6 +349,7 @@ int main(void)
 {
 	Suite *suite = suite_create("gap");
 
+	live_poke("int3"); /* traps are what is tested */
 	if (GAP_NAIVE && !__builtin_cpu_supports("avx")) {
 		puts("SKIP: without wide vector registers nothing is lost");
 		return 77;

@@ -624,6 +624,7 @@ int main(void)
 {
 	Suite *suite = suite_create("regs_i386");
 
+	live_poke("int3"); /* traps are what is tested */
 	loop(suite, "same by call and trap", test_same_registers_by_call_and_trap, LAYOUTS);
 	loop(suite, "layouts exclude each other", test_layouts_exclude_each_other, 2);
 	loop(suite, "all survive", test_all_registers_survive, 2 * LAYOUTS);
