@@ -4,10 +4,6 @@
 # compiler that may include them sees them.  headers.c is also run.
 build=$(pwd)
 source=$srcdir/tests/compile/headers.c
-# CC brings the machine's own option along, where it is not the native one.
-case $FTR_BACKEND in
-i386) [ -z "$CLANG" ] || CLANG="$CLANG -m32" ;;
-esac
 warnings="-Wall -Wextra -pedantic -Werror"
 passed=0 failed=0
 

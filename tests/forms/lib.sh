@@ -15,7 +15,6 @@ build=$(pwd)
 passed=0 failed=0 skipped=0
 gcc5="before=9090909090 pad=5"
 . "$forms/$FTR_BACKEND.sh"
-[ -z "$CLANG" ] || CLANG="$CLANG $machine"
 # The forms of gcc come from gcc, also where another compiler builds the library.
 GCC=$CC
 case $($CC --version) in

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Parents of unwind_traced() that no compiler makes; long f(long n). */
 
-#ifdef __x86_64__
 	.text
 
 	.macro	PARENT name
@@ -35,6 +34,5 @@
 	.cfi_adjust_cfa_offset -8
 	ret
 	END	unwind_wide
-#endif
 
 	.section .note.GNU-stack, "", @progbits
