@@ -4,7 +4,9 @@
  *
  * An area's code is written once; stub i goes by entry i of the data behind
  * it, so filling in a stub is two stores.  The entries are a hash table with
- * linear probing, from which nothing is taken out but everything at once.
+ * linear probing, from which nothing is taken out but everything at once.  The
+ * first stub is none: our own words that hold an area's address tell of no
+ * thread in it.
  */
 #include "lib/stub.h"
 
@@ -19,7 +21,7 @@
 enum {
 	AREA_STUBS = 4096, /* a power of two */
 	ROOM = 256,        /* what a large batch gets at least */
-	RECLAIM_MS = 50
+	RECLAIM_MS = 250
 };
 
 struct entry {
@@ -75,8 +77,8 @@ FTR__BARE static uintptr_t look_up(struct area *area, uintptr_t next, uintptr_t 
 {
 	size_t start = hash(next, target);
 
-	for (size_t k = 0; k < AREA_STUBS; k++) {
-		size_t i = (start + k) % AREA_STUBS;
+	for (size_t k = 0; k < AREA_STUBS - 1; k++) {
+		size_t i = 1 + (start + k) % (AREA_STUBS - 1);
 		struct entry *e = &area->entries[i];
 		uintptr_t seen = FTR__FETCH(e->next);
 		if (seen == next && FTR__FETCH(e->target) == target)
@@ -149,7 +151,7 @@ static int by_start(const void *a, const void *b)
 size_t ftr__stub_ranges(struct ftr__inside *ranges)
 {
 	for (size_t i = 0; i < n_areas; i++)
-		ranges[i] = (struct ftr__inside){ areas[i].code - 1, stub_of(&areas[i], AREA_STUBS),
+		ranges[i] = (struct ftr__inside){ areas[i].code, stub_of(&areas[i], AREA_STUBS),
 						  0 };
 	return n_areas;
 }
