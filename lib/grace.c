@@ -262,7 +262,8 @@ void ftr__grace_quietly(void (*fn)(void *arg), void *arg)
 {
 	struct ftr__thread *self = ftr__self;
 	struct ftr__regs_head head = { .mark = FTR__MARK };
-	bool outermost = !self->frame;
+	/* A frame that was jumped over is none. */
+	bool outermost = !ftr__thread_inside();
 
 	self->quiet++;
 	FTR__BARRIER();

@@ -9,6 +9,7 @@
 #include "tests/live/step.h"
 #include "tests/live/tally.h"
 
+#include "lib/grace.h"
 #include "lib/thread.h"
 
 #include <setjmp.h>
@@ -98,6 +99,46 @@ START_TEST(test_jump_over_what_came_on_top)
 	}
 	ck_assert_uint_gt(jumps, 20);
 	ck_assert_uint_gt(nth, jumps + 20);
+	live_drop(group);
+}
+END_TEST
+
+/* --- a quiet stretch after a jump ------------------------------------------------------------- */
+
+static void call_inner_quietly(void *arg)
+{
+	tally_call(INNER);
+}
+
+/** INNER's handler is left, far below what comes next. */
+static __attribute__((noinline)) void jump_far_below(void)
+{
+	volatile char room[4096];
+
+	room[0] = 0;
+	in_signal = true;
+	if (!sigsetjmp(landing, 1))
+		tally_call(INNER);
+	in_signal = false;
+	room[0]++;
+}
+
+/* Where the library lets no handler run, the frame of one that was jumped over
+ * must not count as a handler that runs. */
+START_TEST(test_quiet_after_a_jump)
+{
+	struct ftr_group *group;
+
+	ck_ok(ftr_init(NULL));
+	catch_user_signal(on_jump);
+	group = tally_attach(handler_either, _i ? FTR_GROUP_REENTRANT : 0);
+	jump_far_below();
+	ck_assert_uint_eq(tally_sum.seen, 1);
+	ftr__grace_quietly(call_inner_quietly, NULL);
+	ck_assert_uint_eq(tally_sum.seen, 1);
+	ck_assert_uint_eq(ftr_group_missed(group), 1);
+	tally_call(INNER);
+	ck_assert_uint_eq(tally_sum.seen, 2);
 	live_drop(group);
 }
 END_TEST
@@ -279,6 +320,7 @@ int main(void)
 	Suite *suite = suite_create("interrupted");
 
 	add_both(suite, "on top", test_jump_over_what_came_on_top);
+	add_both(suite, "quiet", test_quiet_after_a_jump);
 	add_both(suite, "newcomer", test_signal_while_a_thread_is_registered);
 	add_both(suite, "leaving", test_jump_while_somebody_waits);
 	return live_main(suite);
