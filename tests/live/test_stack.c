@@ -117,6 +117,9 @@ static const uint32_t variants[] = {
 	FTR_GROUP_REGS | FTR_GROUP_NO_SIMD,
 	FTR_GROUP_ALL_VECTORS,
 	FTR_GROUP_REGS | FTR_GROUP_ALL_VECTORS,
+#ifdef __i386__
+	FTR_GROUP_REGS | FTR_GROUP_SP_OVERLAY,
+#endif
 };
 
 static size_t said(uint32_t flags)
