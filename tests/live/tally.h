@@ -29,4 +29,8 @@ struct ftr_group *tally_attach(ftr_entry_fn entry, uint32_t flags);
 /** Seen and missed are what was made. */
 void tally_check(const struct ftr_group *group);
 
+/** Run a thread that has the id `wanted`, which must be free, to its end: start()
+ *  stores its id in *got.  False: such wishes are not granted here. */
+bool tally_thread_as(pid_t wanted, void *(*start)(void *got), pid_t *got);
+
 #endif /* TESTS_TALLY_H */

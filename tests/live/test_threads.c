@@ -516,17 +516,6 @@ END_TEST
 
 /* --- thread ids that are used again ------------------------------------------------- */
 
-/* Ask the kernel that the next thread gets this id; it is a wish. */
-static bool next_id_is(pid_t tid)
-{
-	FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
-
-	if (!file)
-		return false;
-	fprintf(file, "%d", tid - 1);
-	return fclose(file) == 0;
-}
-
 static void *note_id(void *tid)
 {
 	*(pid_t *)tid = live_tid();
@@ -539,21 +528,6 @@ static void *exit_inside(void *tid)
 	*(pid_t *)tid = live_tid();
 	tally_call(live_sites[0]);
 	return NULL;
-}
-
-/** A thread of the id `wanted`: true if it was to be had. */
-static bool start_as(pid_t wanted, start_fn start, pid_t *got)
-{
-	unsigned tries;
-
-	for (tries = 0; tries < 50; tries++) {
-		if (!next_id_is(wanted))
-			return false;
-		run_thread(start, got);
-		if (*got == wanted)
-			return true;
-	}
-	return false;
 }
 
 /* A thread ended inside a handler; a later one of its id is no more "inside". */
@@ -570,7 +544,7 @@ START_TEST(test_id_of_one_that_ended_inside)
 	for (i = 0; i < 20; i++) {
 		run_thread(exit_inside, &ended);
 		seen = tally_sum.seen;
-		if (!start_as(ended, note_id, &got)) {
+		if (!tally_thread_as(ended, note_id, &got)) {
 			printf("SKIP: thread ids can't be chosen here (ns_last_pid)\n");
 			break;
 		}
