@@ -14,6 +14,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Sites: the outer one is stepped; its handler, and signals, reach the inner. */
@@ -223,6 +224,138 @@ START_TEST(test_signal_while_a_thread_is_registered)
 }
 END_TEST
 
+/* --- nodes of ended threads --------------------------------------------------------------------- */
+
+static bool count_owned(struct ftr__thread *thread, void *n)
+{
+	++*(unsigned *)n;
+	return false;
+}
+
+static unsigned owned(void)
+{
+	unsigned n = 0;
+
+	ftr__thread_for_each(count_owned, &n);
+	return n;
+}
+
+static void *call_once(void *arg)
+{
+	tally_call(INNER);
+	return NULL;
+}
+
+static void run_thread(void)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, call_once, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+/** How many nodes there are: so many have an owner before some are taken back. */
+static unsigned nodes_room(void)
+{
+	unsigned before;
+
+	do {
+		before = owned();
+		run_thread();
+	} while (owned() >= before);
+	return before;
+}
+
+/* The first two of ended threads. */
+static struct ftr__thread *ended[2];
+
+static bool find_ended(struct ftr__thread *thread, void *n)
+{
+	if (thread != ftr__self)
+		ended[(*(unsigned *)n)++] = thread;
+	return *(unsigned *)n == 2;
+}
+
+static struct step taker;
+static bool first_taken;
+static unsigned long behind;
+
+/* When the first node was taken back, and some instructions later. */
+static void park_behind_first(struct step *step, uintptr_t ip)
+{
+	if (!first_taken && !ended[0]->tid) {
+		first_taken = true;
+		step->nth = step->count + behind;
+	}
+	if (first_taken)
+		step_park_nth(step, ip);
+}
+
+static pid_t wanted;
+static bool kept;
+
+static void *succeed(void *got)
+{
+	*(pid_t *)got = live_tid();
+	if (live_tid() != wanted)
+		return NULL;
+	tally_call(INNER);
+	step_finish(&taker);
+	kept = ftr__self->tid == wanted;
+	return NULL;
+}
+
+/* False: it was given its own id's former node, and looked for no other. */
+static bool start_taker(void)
+{
+	unsigned n = 0;
+
+	ftr__thread_for_each(find_ended, &n);
+	wanted = ended[1]->tid;
+	first_taken = false;
+	taker = (struct step){ .at = park_behind_first, .fresh = true };
+	taker.nth = (unsigned long)-1;
+	tally_sum.made++;
+	if (step_start(&taker, INNER, 1))
+		return true;
+	step_finish(&taker);
+	return false;
+}
+
+/*
+ * One that takes nodes back is held at places about the second of them, and a
+ * thread begins that has the id of the node's former owner: it must have a node
+ * of its own in the end.
+ */
+START_TEST(test_successor_keeps_its_node)
+{
+	struct ftr_group *group;
+	unsigned room, tried = 0;
+	pid_t got = 0;
+
+	step_install(0);
+	ck_ok(ftr_init(NULL));
+	group = tally_attach(tally_handler, 0);
+	ftr_site_count();
+	room = nodes_room();
+	for (behind = 0; behind < 60; behind += 3) {
+		do {
+			while (owned() < room)
+				run_thread();
+		} while (!start_taker());
+		if (!tally_thread_as(wanted, succeed, &got)) {
+			step_finish(&taker);
+			continue;
+		}
+		tried++;
+		ck_assert_msg(kept, "%lu instructions behind: its node was taken", behind);
+	}
+	printf("%u of 20 successors had the id\n", tried);
+	tally_check(group);
+	live_drop(group);
+}
+END_TEST
+
 /* --- on the way out, when somebody waits -------------------------------------------------- */
 
 static unsigned done_count;
@@ -322,6 +455,7 @@ int main(void)
 	add_both(suite, "on top", test_jump_over_what_came_on_top);
 	add_both(suite, "quiet", test_quiet_after_a_jump);
 	add_both(suite, "newcomer", test_signal_while_a_thread_is_registered);
+	LIVE_CASE(suite, test_successor_keeps_its_node, 60);
 	add_both(suite, "leaving", test_jump_while_somebody_waits);
 	return live_main(suite);
 }
