@@ -10,6 +10,9 @@
  * where each page is still the file's and is copied when written; "again" in
  * one process where the pages are private, floor and library in turn.
  *
+ * Poke strategies: each by itself, beside the least for stores alone (one pass of
+ * aligned stores, one sync).
+ *
  * With threads: two threads run all the sites, one after the other, without a
  * pause.
  */
@@ -20,6 +23,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -289,11 +293,128 @@ static void measure_all(int threads)
 		       bench_min(&runs[2]->library[DETACH]) / bench_min(&runs[2]->floor[DETACH]));
 }
 
+/* --- poke strategies ------------------------------------------------------------- */
+
+enum { STRATEGY_SITES = 40000 };
+
+/* Children fill it. */
+struct strategy {
+	const char *name; /* of FTR_POKE */
+	int threads, populate;
+	struct bench_series init, first, stores, protocol, attach, detach, exchange;
+	struct ftr_stats last;
+};
+
+static void stores_round(struct strategy *s, const struct run *run,
+			 const struct bench_module *module)
+{
+	const uintptr_t targets[] = { module->floor_gpr, 0 };
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t start;
+
+		await_passes(run);
+		start = bench_now();
+		bench_stores(module, targets[i]);
+		bench_add(&s->stores, (double)(bench_now() - start) / 1e6);
+	}
+	bench_add(&s->protocol, floor_ms(run, module, module->floor_gpr));
+	bench_add(&s->protocol, floor_ms(run, module, 0));
+}
+
+/* From call to call there is no skip. */
+static void strategy_round(struct strategy *s, const struct run *run,
+			   const struct bench_module *module, struct ftr_group *a,
+			   struct ftr_group *b)
+{
+	stores_round(s, run, module);
+	bench_add(&s->attach, library_ms(run, a, NULL));
+	if (strcmp(s->name, "skip")) {
+		bench_add(&s->exchange, library_ms(run, b, a));
+		bench_add(&s->exchange, library_ms(run, a, b));
+	}
+	bench_add(&s->detach, library_ms(run, NULL, a));
+}
+
+static void child_strategy(void *arg)
+{
+	struct strategy *s = arg;
+	struct run run = { .form = "nop", .sites = STRATEGY_SITES, .threads = s->threads };
+	const struct bench_module *module = bench_load(module_dir, run.form, run.sites);
+	struct ftr_options options = FTR_OPTIONS_INIT;
+	struct ftr_group *a, *b;
+	uint64_t start;
+
+	bench_traps_take();
+	setenv("FTR_POKE", s->name, 1);
+	options.flags = s->populate ? FTR_TEXT_POPULATE : 0;
+	start_threads(&run, module);
+	start = bench_now();
+	bench_check(ftr_init(&options), "ftr_init");
+	bench_add(&s->init, (double)(bench_now() - start) / 1e6);
+	a = new_group("A");
+	b = new_group("B");
+	hold_all(a, &run);
+	hold_all(b, &run);
+	bench_add(&s->first, library_ms(&run, a, NULL));
+	library_ms(&run, NULL, a);
+	bench_protocol_start(module, 0);
+	for (int round = 0; round < ROUNDS; round++)
+		strategy_round(s, &run, module, a, b);
+	s->last = (struct ftr_stats)FTR_STATS_INIT;
+	bench_check(ftr_stats_get(&s->last), "ftr_stats_get");
+}
+
+static void print_strategy(const struct strategy *s)
+{
+	const struct ftr_stats *last = &s->last;
+	double floor = bench_min(strcmp(s->name, "int3") && strcmp(s->name, "skip") ? &s->stores
+										     : &s->protocol);
+
+	printf("  %-7s%-9s", s->name, s->populate ? "populate" : "");
+	print_number(&s->attach);
+	print_number(&s->detach);
+	print_number(&s->exchange);
+	printf(" %7.2f %8.3f %8.3f\n", bench_min(&s->attach) / floor, bench_min(&s->init),
+	       bench_min(&s->first));
+	printf("  %-16s int3 %llu, atomic %llu, skip %llu; %.1f syncs a batch, %llu traps met\n", "",
+	       (unsigned long long)last->pokes_int3, (unsigned long long)last->pokes_atomic,
+	       (unsigned long long)last->pokes_skip, (double)last->syncs / (double)last->batches,
+	       (unsigned long long)last->traps);
+}
+
+static void measure_strategies(int threads)
+{
+	static const char *const names[] = { "int3", "atomic", "skip", "auto", "auto" };
+	struct strategy *s = NULL;
+
+	printf("\npoke strategies, %d sites, %s: ms, min (median)\n", STRATEGY_SITES,
+	       threads ? "while 2 threads run all sites" : "no other thread");
+	printf("  %-16s %20s %20s %20s %7s %8s %8s\n", "", "attach again", "detach",
+	       "exchange A for B", "ratio", "ftr_init", "first");
+	for (int i = 0; i < 5; i++) {
+		s = bench_shared(sizeof *s);
+		s->name = names[i];
+		s->threads = threads;
+		s->populate = i == 4;
+		for (int p = 0; p < PROCESSES; p++)
+			bench_child(child_strategy, s);
+		print_strategy(s);
+	}
+	printf("  floor: one pass of aligned stores and one sync %.3f (atomic, auto),\n"
+	       "  three passes and three syncs %.3f (int3, skip); ratio: attach again to its floor\n",
+	       bench_min(&s->stores), bench_min(&s->protocol));
+	printf("  goal: auto at most 1.3 x the floor of stores: %.2f\n",
+	       bench_min(&s->attach) / bench_min(&s->stores));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
 		bench_fail("usage: attach MODULE-DIRECTORY");
 	module_dir = argv[1];
+	measure_strategies(0);
+	measure_strategies(THREADS);
 	measure_all(0);
 	measure_all(THREADS);
 	return 0;

@@ -13,6 +13,10 @@ void bench_protocol_start(const struct bench_module *module, int populate);
  *  may run the sites meanwhile, between bench_traps_take() and _give(). */
 void bench_protocol(const struct bench_module *module, uintptr_t target);
 
+/** The same by one aligned store a site and one sync: the sites of the generated
+ *  modules lie at the start of a quadword. */
+void bench_stores(const struct bench_module *module, uintptr_t target);
+
 /** Take SIGTRAP over: a breakpoint is resumed as the nop that stood there.
  *  Give it back to whom it was taken from. */
 void bench_traps_take(void);

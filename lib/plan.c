@@ -74,6 +74,18 @@ static void sort_span(struct ftr__patches *patches, struct ftr__span *span)
 		*at[ways[i]]++ = ips[i];
 }
 
+/* Most often all go one way. */
+static void count_ways(const uint8_t *ways, size_t n, size_t *counts)
+{
+	size_t same = 0;
+
+	while (same < n && ways[same] == ways[0])
+		same++;
+	counts[ways[0]] = same;
+	for (size_t i = same; i < n; i++)
+		counts[ways[i]]++;
+}
+
 static void choose_span(struct ftr__patches *patches, struct ftr__span *span,
 			const struct ftr__poke_rules *rules)
 {
@@ -84,8 +96,7 @@ static void choose_span(struct ftr__patches *patches, struct ftr__span *span,
 		ways[0] = FTR__WAY_LEFT;
 	else
 		ftr__backend->text.choose(span, patches->ips + span->first, rules, ways);
-	for (size_t i = 0; i < span->n; i++)
-		n[ways[i]]++;
+	count_ways(ways, span->n, n);
 	span->mixed = n[ways[0]] != span->n;
 	for (unsigned w = 0; w < FTR__WAYS; w++) {
 		span->n_way[w] = w ? (uint32_t)n[w] : 0;

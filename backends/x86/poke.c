@@ -81,6 +81,22 @@ static bool can_skip(const struct ftr__span *span, uintptr_t ip)
 	       ftr__x86_decode(span->after.bytes, ip, &target) == FTR__X86_NOP;
 }
 
+/* The instruction as a whole in one quadword: the rule rather than the
+ * exception, and quickly told. */
+BARE_INLINE bool fits(uintptr_t ip, unsigned size)
+{
+	return ip % QUADWORD + size <= QUADWORD;
+}
+
+static bool all_fit(const struct ftr__span *span, const uintptr_t *ips)
+{
+	bool fit = true;
+
+	for (size_t i = 0; i < span->n; i++)
+		fit &= fits(ips[i], span->size);
+	return fit;
+}
+
 void ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
 		     const struct ftr__poke_rules *rules, uint8_t *ways)
 {
@@ -89,6 +105,10 @@ void ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
 	bool skip = (rules->ways & 1 << FTR__WAY_SKIP) && can_skip(span, ips[0]);
 	uint8_t otherwise = rules->ways & 1 << FTR__WAY_INT3 ? FTR__WAY_INT3 : FTR__WAY_LEFT;
 
+	if (atomic && all_fit(span, ips)) {
+		memset(ways, FTR__WAY_ATOMIC, span->n);
+		return;
+	}
 	for (size_t i = 0; i < span->n; i++) {
 		uintptr_t ip = ips[i];
 		struct extent e = extent_of(word_of(span, ip, false), word_of(span, ip, true));
@@ -139,19 +159,51 @@ BARE_INLINE uint64_t shifted(uint64_t word, uintptr_t ip, uintptr_t window)
 
 /* Only what differs is changed, whatever of it stands there now: so the way
  * back can be gone where the way there was not. */
+static void write_extent(const struct ftr__span *span, uintptr_t ip, bool after)
+{
+	uint64_t to = word_of(span, ip, after), from = word_of(span, ip, !after);
+	struct extent e = extent_of(from, to);
+	uintptr_t window = window_of(ip + e.first, ip + e.last);
+	uint64_t mask = shifted(to ^ from, ip, window), value;
+
+	memcpy(&value, (const void *)window, sizeof value);
+	store8(window, (value & ~mask) | (shifted(to, ip, window) & mask));
+}
+
+/* The whole instruction, in the quadword that has it. */
+BARE_INLINE void write_whole(uintptr_t ip, unsigned size, uint64_t word)
+{
+	uintptr_t window = ftr__align_down(ip, QUADWORD);
+	unsigned shift = 8 * (unsigned)(ip - window);
+	uint64_t mask = (~(uint64_t)0 >> 8 * (QUADWORD - size)) << shift;
+
+	store8(window, (*(const volatile uint64_t *)window & ~mask) | word << shift);
+}
+
+/* One loop for each shape, as in ftr__x86_check(). */
+BARE_INLINE void write_all(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+			   unsigned length, uintptr_t target, bool after)
+{
+	for (size_t i = 0; i < n; i++)
+		if (FTR__LIKELY(fits(ips[i], length)))
+			write_whole(ips[i], length, ftr__x86_site_word(ips[i], length, target));
+		else
+			write_extent(span, ips[i], after);
+}
+
 void ftr__x86_write_atomic(const struct ftr__span *span, const uintptr_t *ips, size_t n,
 			   bool after)
 {
-	for (size_t i = 0; i < n; i++) {
-		uintptr_t ip = ips[i];
-		uint64_t to = word_of(span, ip, after), from = word_of(span, ip, !after);
-		struct extent e = extent_of(from, to);
-		uintptr_t window = window_of(ip + e.first, ip + e.last);
-		uint64_t mask = shifted(to ^ from, ip, window), value;
+	uintptr_t target = after ? span->after.target : span->before.target;
 
-		memcpy(&value, (const void *)window, sizeof value);
-		store8(window, (value & ~mask) | (shifted(to, ip, window) & mask));
-	}
+	if (span->literal)
+		write_extent(span, ips[0], after);
+	else if (span->length != FTR__X86_CALL_SIZE)
+		write_all(span, ips, n, span->length, target, after);
+	else if (target)
+		write_all(span, ips, n, FTR__X86_CALL_SIZE, target, after);
+	else
+		write_all(span, ips, n, FTR__X86_CALL_SIZE, 0, after);
 }
 
 static void store2(uintptr_t at, uint16_t value)
