@@ -48,6 +48,7 @@ dist_man_MANS = \
 	man/ftr_sites_refresh.3 \
 	man/ftr_stats_get.3 \
 	man/ftr_strerror.3 \
+	man/ftr_update.3 \
 	man/ftr_version_string.3
 
 man_tests = man/test-pages.sh man/test-format.sh

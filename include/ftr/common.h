@@ -33,12 +33,22 @@ FTR_BEGIN_DECLS
  *  one of these to look inside (not both: they do not compile together). */
 struct pt_regs;
 
-/** How a site's instruction is rewritten (ftr_options.poke, environment FTR_POKE). */
+/**
+ * How a site's instruction is rewritten (ftr_options.poke, environment FTR_POKE).
+ * What is asked for is used alone: a site that it can't do makes a call fail with
+ * -EOPNOTSUPP.  (Once, to make a site normal, ATOMIC and SKIP stand in for each
+ * other.)
+ */
 enum {
-	FTR_POKE_AUTO,   /**< the library chooses; environment "auto" */
+	/** The library chooses, by site and CPU: ATOMIC, else SKIP, else INT3 where
+	 *  the CPU's maker allows aligned stores to code that runs (AMD); elsewhere
+	 *  INT3.  Where a thread or a handler blocks SIGTRAP stores within a cache
+	 *  line take INT3's place.  Environment "auto". */
+	FTR_POKE_AUTO,
 	FTR_POKE_INT3,   /**< breakpoint, tail, head; environment "int3" */
 	FTR_POKE_ATOMIC, /**< one aligned 8-byte store; environment "atomic" */
-	FTR_POKE_SKIP    /**< a two-byte jump over the tail; environment "skip" */
+	FTR_POKE_SKIP    /**< from and to nops: a two-byte jump over the tail
+			  *   meanwhile; environment "skip" */
 };
 
 /** Flags of ftr_options. */
@@ -74,7 +84,8 @@ struct ftr_options {
  *   -EALREADY    the library is in use already (nothing was changed);
  *   -EINVAL      `size` is too small, an unknown flag or strategy, or a
  *                non-zero tail that this version does not know;
- *   -EOPNOTSUPP  the poke strategy is not available in this version;
+ *   -EOPNOTSUPP  the poke strategy stores to text, and text may not or can't
+ *                be made writable (FTR_TEXT_STRICT);
  *   -ENOSYS      the kernel has no membarrier(2) with SYNC_CORE (Linux 4.16);
  *   -ENOMEM, -EACCES  no memory; neither way to write text works.
  * Context: any thread.

@@ -165,7 +165,10 @@ FTR_API int ftr_group_for_each(const struct ftr_group *group,
  *               another such group holds one of the sites;
  *   -EILSEQ     a site does not hold the bytes expected there; the sentence
  *               names the site, what was expected and what was found;
- *   -EAGAIN     a thread may stand inside a pad of several nops: try again;
+ *   -EAGAIN     a thread may stand inside a pad of several nops; or a site wants
+ *               a breakpoint, and a thread or a signal's handler blocks
+ *               SIGTRAP: try again;
+ *   -EOPNOTSUPP the poke strategy that was asked for can't do a site;
  *   -EACCES     text can't be written; the sentence names the cause;
  *   -ENOSPC     no room for trampolines within reach of a module;
  *   -ENOMEM, -EIO, -EDEADLK (from a handler that interrupted the library).
