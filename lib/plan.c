@@ -48,11 +48,16 @@ void ftr__batch_set_poke(unsigned poke)
 	forced = poke;
 }
 
+/* Asking the CPU may trap into a hypervisor: once is enough. */
 static bool stores_documented(void)
 {
+	static int documented = -1;
+
 	if (ftr__batch_trust_stores >= 0)
 		return ftr__batch_trust_stores;
-	return ftr__backend->text.stores_documented();
+	if (documented < 0)
+		documented = ftr__backend->text.stores_documented();
+	return documented;
 }
 
 /* --- choosing ------------------------------------------------------------------ */
@@ -74,29 +79,21 @@ static void sort_span(struct ftr__patches *patches, struct ftr__span *span)
 		*at[ways[i]]++ = ips[i];
 }
 
-/* Most often all go one way. */
-static void count_ways(const uint8_t *ways, size_t n, size_t *counts)
-{
-	size_t same = 0;
-
-	while (same < n && ways[same] == ways[0])
-		same++;
-	counts[ways[0]] = same;
-	for (size_t i = same; i < n; i++)
-		counts[ways[i]]++;
-}
-
 static void choose_span(struct ftr__patches *patches, struct ftr__span *span,
 			const struct ftr__poke_rules *rules)
 {
 	uint8_t *ways = patches->ways + span->first;
 	size_t n[FTR__WAYS] = { 0 };
+	bool alike = false;
 
 	if (span->occupied)
 		ways[0] = FTR__WAY_LEFT;
 	else
-		ftr__backend->text.choose(span, patches->ips + span->first, rules, ways);
-	count_ways(ways, span->n, n);
+		alike = ftr__backend->text.choose(span, patches->ips + span->first, rules, ways);
+	if (alike)
+		n[ways[0]] = span->n;
+	for (size_t i = 0; i < span->n && !alike; i++)
+		n[ways[i]]++;
 	span->mixed = n[ways[0]] != span->n;
 	for (unsigned w = 0; w < FTR__WAYS; w++) {
 		span->n_way[w] = w ? (uint32_t)n[w] : 0;

@@ -94,8 +94,9 @@ struct ftr__text_ops {
 	size_t (*check)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
 
 	/* Choose a way for each of a span's places: the last of the allowed
-	 * ones that serves, else FTR__WAY_LEFT. */
-	void (*choose)(const struct ftr__span *span, const uintptr_t *ips,
+	 * ones that serves, else FTR__WAY_LEFT.  Whether all go one way; false
+	 * where that was not looked for. */
+	bool (*choose)(const struct ftr__span *span, const uintptr_t *ips,
 		       const struct ftr__poke_rules *rules, uint8_t *ways);
 	/* FTR__WAY_ATOMIC: all that differs between before and after. */
 	void (*write_atomic)(const struct ftr__span *span, const uintptr_t *ips, size_t n,

@@ -90,14 +90,14 @@ BARE_INLINE bool fits(uintptr_t ip, unsigned size)
 
 static bool all_fit(const struct ftr__span *span, const uintptr_t *ips)
 {
-	bool fit = true;
+	uintptr_t last = 0; /* the last byte's offset: of all of them, by "or" */
 
 	for (size_t i = 0; i < span->n; i++)
-		fit &= fits(ips[i], span->size);
-	return fit;
+		last |= ips[i] % QUADWORD + span->size - 1;
+	return !(last & QUADWORD);
 }
 
-void ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
+bool ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
 		     const struct ftr__poke_rules *rules, uint8_t *ways)
 {
 	uintptr_t unit = rules->one_line ? CACHE_LINE : QUADWORD;
@@ -107,7 +107,7 @@ void ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
 
 	if (atomic && all_fit(span, ips)) {
 		memset(ways, FTR__WAY_ATOMIC, span->n);
-		return;
+		return true;
 	}
 	for (size_t i = 0; i < span->n; i++) {
 		uintptr_t ip = ips[i];
@@ -120,6 +120,7 @@ void ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
 		else
 			ways[i] = otherwise;
 	}
+	return false;
 }
 
 /* One store of eight bytes, wherever in a cache line. */

@@ -8,7 +8,7 @@
 
 #include "lib/backend.h"
 
-void ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
+bool ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
 		     const struct ftr__poke_rules *rules, uint8_t *ways);
 void ftr__x86_write_atomic(const struct ftr__span *span, const uintptr_t *ips, size_t n,
 			   bool after);
