@@ -61,12 +61,18 @@ CLEANFILES += $(EXTRA_PROGRAMS) $(bench_modules) $(bench_modules:.so=.so.s) \
 	$(bench_modules:.so=.so.tmp) bench/xray-functions.c bench/xray-functions.o bench/xray.log \
 	bench/recorded.log bench/uftrace.log
 
+# i386 has a table of its own.
+EXTRA_PROGRAMS += bench/i386/entry
+bench_i386_entry_SOURCES = bench/i386/entry.c bench/i386/subjects.S \
+	bench/measure.c bench/measure.h bench/handler.c bench/handler.h
+bench_i386_entry_LDADD = libftr.la
+
 .PHONY: bench
 if BACKEND_X86_64
 bench: $(bench_programs) $(bench_modules)
 	@MAKE="$(MAKE)" CLANG="$(CLANG)" VERSION="$(PACKAGE_VERSION)" \
 		$(SHELL) $(srcdir)/bench/run.sh $(BENCH)
 else
-bench:
-	@echo "bench: the floors are written for x86_64, not for $(FTR_BACKEND)"
+bench: bench/i386/entry
+	@bench/i386/entry
 endif

@@ -187,24 +187,12 @@
 	.size	\name, . - \name
 	.endm
 
-/* Build the frame: esp = R, ebp = R + above.  No flag changes (lea, mov). */
-	.macro	OPEN_FRAME above
-	leal	-(\above)(%esp), %esp
-	.cfi_adjust_cfa_offset \above
-	movl	%ebp, R_BP(%esp)
-	.cfi_rel_offset %ebp, R_BP
-	leal	(\above)(%esp), %ebp
-	.cfi_def_cfa %ebp, 8
-	movl	%eax, R_AX(%esp)
-	movl	%ecx, R_CX(%esp)
-	movl	%edx, R_DX(%esp)
-	.endm
-
 /*
  * Save vectors, run the handlers, load vectors.  ecx: what the slot pushed;
  * \ret: the place of the return address into the traced function, by ebp.
+ * whole: edi is free to keep ftr__self, and the slot's word may be overwritten.
  */
-	.macro	DISPATCH kind, fn, above, ret:vararg
+	.macro	DISPATCH kind, fn, above, whole, ret:vararg
 	SAVE_\kind \above
 	movl	FTR__SLOT_SELF(%ecx), %edx
 	movl	%gs:(%edx), %edx
@@ -213,7 +201,9 @@
 	cmpl	$0, FTR__THREAD_FRAME(%edx)
 	jne	.L\fn\()_slow
 	leal	-(\above)(%ebp), %eax
-	movl	%edx, R_SELF(%eax)
+	.if	\whole
+	movl	%edx, %edi
+	.endif
 	movl	%eax, FTR__THREAD_FRAME(%edx)
 	/* The set is loaded after the store above: see lib/grace.h. */
 	movl	FTR__SLOT_SET(%ecx), %edx
@@ -222,20 +212,32 @@
 	pushl	%eax
 	movl	\ret, %eax
 	subl	FTR__SLOT_SITE_LENGTH(%ecx), %eax
+	.if	\whole
 	movl	FTR__SET_ARG(%edx), %ecx
 	movl	%ecx, R_GROUP - (\above)(%ebp)
 	pushl	%ecx
+	.else
+	pushl	FTR__SET_ARG(%edx)
+	.endif
 	pushl	8(%ebp)
 	pushl	%eax
 	call	*FTR__SET_RUN(%edx)
-	movl	R_SELF - (\above)(%ebp), %edx
+	.if	\whole
+	movl	%edi, %edx
+	.else
+	movl	(%ebp), %ecx
+	movl	FTR__SLOT_SELF(%ecx), %edx
+	movl	%gs:(%edx), %edx
+	.endif
 	movl	$0, FTR__THREAD_FRAME(%edx)
 	movl	FTR__THREAD_ASKED(%edx), %eax
 	cmpl	FTR__THREAD_ANSWERED(%edx), %eax
 	jne	.L\fn\()_notice
 .L\fn\()_outside:
+	.ifnc	\kind, none
 	leal	16(%esp), %esp
 	LOAD_\kind \above
+	.endif
 	leal	-(\above)(%ebp), %esp
 	.endm
 
@@ -262,14 +264,22 @@
 
 	.macro	ARGS_CALLER kind, bits, width
 	BEGIN	ftr__i386_args_\kind
-	OPEN_FRAME FTR_I386_ABOVE
+	leal	-FTR_I386_ABOVE(%esp), %esp
+	.cfi_adjust_cfa_offset FTR_I386_ABOVE
+	movl	%ecx, R_CX(%esp)
+	movl	%edx, R_DX(%esp)
+	movl	%ebp, R_BP(%esp)
+	.cfi_rel_offset %ebp, R_BP
+	movl	%eax, R_AX(%esp)
 	/* SF ZF AF PF CF to ah, OF to al */
 	lahf
 	seto	%al
+	leal	FTR_I386_ABOVE(%esp), %ebp
+	.cfi_def_cfa %ebp, 8
 	movl	%eax, R_SAVED(%esp)
 	movl	$FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \width, \width), R_MARK(%esp)
 	movl	(%ebp), %ecx
-	DISPATCH \kind, args_\kind, FTR_I386_ABOVE, 4(%ebp)
+	DISPATCH \kind, args_\kind, FTR_I386_ABOVE, 0, 4(%ebp)
 	.cfi_remember_state
 	movl	R_SAVED(%esp), %eax
 	addb	$0x7f, %al	/* overflows where OF was set */
@@ -290,47 +300,54 @@
 
 /* --- flat and overlay --------------------------------------------------------------- */
 
-/* What both layouts have; leaves the slot's word in ecx. */
-	.macro	SAVE_WHOLE above, mark
-	pushfl
-	popl	%eax
-	movl	4(%ebp), %ecx
-	movl	%ecx, R_IP(%esp)
-	movl	%ecx, R_LAST(%esp)
-	movl	(%ebp), %ecx
-	movl	%ebx, R_BX(%esp)
-	.cfi_offset %ebx, R_BX - (\above + 8)
-	movl	%esi, R_SI(%esp)
-	.cfi_offset %esi, R_SI - (\above + 8)
-	movl	%edi, R_DI(%esp)
-	.cfi_offset %edi, R_DI - (\above + 8)
-	.cfi_offset 8, R_LAST - (\above + 8)	/* eip */
-	movl	%eax, R_FLAGS(%esp)
-	movl	%eax, R_SAVED(%esp)
-	movl	$\mark, R_MARK(%esp)
-	movl	$-1, R_ORIG_AX(%esp)
-	movl	%ds, %eax
-	movl	%eax, R_DS(%esp)
-	movl	%es, %eax
-	movl	%eax, R_ES(%esp)
-	movl	%fs, %eax
-	movl	%eax, R_FS(%esp)
-	movl	%gs, %eax
-	movl	%eax, R_GS(%esp)
-	movl	%cs, %eax
-	movl	%eax, R_CS(%esp)
+	.macro	SAVE_SEGMENT reg, at
+	movl	%\reg, %eax
+	movl	%eax, \at(%esp)
 	.endm
 
-/* All general registers; then esp is loaded, \below what it shall be. */
-	.macro	LEAVE below
-	movl	%edx, R_LAST(%esp)
-	.cfi_offset 8, -4
+/*
+ * What both layouts have, in ascending order: some CPUs join neighbouring
+ * stores.  From a stack that was lowered to R; leaves the flags in esi, the
+ * slot's word in ecx.
+ */
+	.macro	SAVE_WHOLE above, mark
+	movl	$\mark, R_MARK(%esp)
+	movl	%ebx, R_BX(%esp)
+	.cfi_rel_offset %ebx, R_BX
+	movl	%ecx, R_CX(%esp)
+	movl	%edx, R_DX(%esp)
+	movl	%esi, R_SI(%esp)
+	.cfi_rel_offset %esi, R_SI
+	movl	%edi, R_DI(%esp)
+	.cfi_rel_offset %edi, R_DI
+	movl	%ebp, R_BP(%esp)
+	.cfi_rel_offset %ebp, R_BP
+	leal	(\above)(%esp), %ebp
+	.cfi_def_cfa %ebp, 8
+	movl	%eax, R_AX(%esp)
+	pushfl
+	popl	%esi
+	SAVE_SEGMENT ds, R_DS
+	SAVE_SEGMENT es, R_ES
+	SAVE_SEGMENT fs, R_FS
+	SAVE_SEGMENT gs, R_GS
+	movl	$-1, R_ORIG_AX(%esp)
+	movl	4(%ebp), %eax
+	movl	(%ebp), %ecx
+	movl	%eax, R_IP(%esp)
+	movl	%eax, R_LAST(%esp)
+	.cfi_offset 8, R_LAST - (\above + 8)	/* eip */
+	SAVE_SEGMENT cs, R_CS
+	movl	%esi, R_FLAGS(%esp)
+	.endm
+
+/* All general registers but esp; \to: where the CFA is from then on. */
+	.macro	LOAD_WHOLE to:vararg
 	movl	R_BX(%esp), %ebx
 	movl	R_SI(%esp), %esi
 	movl	R_DI(%esp), %edi
 	movl	R_BP(%esp), %ebp
-	/* CFA: the word R_LAST, and \below */
-	.cfi_escape 0x0f, 5, 0x74, R_LAST, 0x06, 0x23, \below
+	\to
 	.cfi_restore %ebx
 	.cfi_restore %esi
 	.cfi_restore %edi
@@ -338,36 +355,60 @@
 	movl	R_AX(%esp), %eax
 	movl	R_CX(%esp), %ecx
 	movl	R_DX(%esp), %edx
-	movl	R_LAST(%esp), %esp
-	.cfi_def_cfa %esp, \below
+	.endm
+
+/* CFA: the word R_LAST, and 8 */
+	.macro	CFA_IS_LAST
+	.cfi_escape 0x0f, 5, 0x74, R_LAST, 0x06, 0x23, 8
 	.endm
 
 /*
- * The end of both.  eax: the flags to be; edx: N - 4, where N is what esp shall
- * be.  What is needed last is written below N first, where no signal handler
- * can overwrite it (overlay: N - 4 is flags' place again, N - 8 that of cs):
+ * The end of both.  Where no handler changed sp, nor more of the flags than the
+ * arithmetic ones, the return address is put in its place and all is loaded.
+ * Else N is what esp shall be, and what is needed last is written below N
+ * first, where no signal handler can overwrite it (overlay: N - 4 is flags'
+ * place again, N - 8 that of cs):
  *
- *     N -  4   where execution goes on; written before
- *     N -  8   flags, if more than the arithmetic ones were changed
+ *     N -  4   where execution goes on
+ *     N -  8   flags
  */
-	.macro	RESTORE_WHOLE
-	movl	R_SAVED(%esp), %ecx
-	xorl	%eax, %ecx
-	testl	$~FTR_X86_ARITHMETIC_FLAGS, %ecx
+	.macro	RESTORE_WHOLE above, flat
 	.cfi_remember_state
+	leal	8(%ebp), %edx
+	movl	R_FLAGS(%esp), %eax
+	.if	\flat
+	cmpl	R_SP(%esp), %edx
+	jne	1f
+	.endif
+	xorl	%eax, %esi
+	testl	$~FTR_X86_ARITHMETIC_FLAGS, %esi
 	jnz	1f
+	movl	R_LAST(%esp), %ecx
+	movl	%ecx, 4(%ebp)
+	.cfi_offset 8, -4
 	btl	$11, %eax	/* OF */
 	movb	%al, %ah	/* SF ZF AF PF CF */
 	setc	%al
 	addb	$0x7f, %al
 	sahf
-	LEAVE	4
+	LOAD_WHOLE .cfi_def_cfa %esp, \above + 8
+	leal	\above + 4(%esp), %esp
+	.cfi_def_cfa_offset 4
 	ret
 1:	.cfi_restore_state
 	.cfi_remember_state
-	movl	%eax, -4(%edx)
-	leal	-4(%edx), %edx
-	LEAVE	8
+	.if	\flat
+	movl	R_SP(%esp), %edx
+	.endif
+	movl	R_LAST(%esp), %ecx
+	movl	%ecx, -4(%edx)
+	movl	%eax, -8(%edx)
+	leal	-8(%edx), %edx
+	movl	%edx, R_LAST(%esp)
+	.cfi_offset 8, -4
+	LOAD_WHOLE CFA_IS_LAST
+	movl	R_LAST(%esp), %esp
+	.cfi_def_cfa %esp, 8
 	popfl
 	.cfi_def_cfa_offset 4
 	ret
@@ -377,44 +418,27 @@
 #define WHOLE_MARK(bits, width) FTR__X86_MARK(FTR__MARK_WHOLE | bits, width, width)
 #define IP_SAVED(above)         R_LAST - (above)(%ebp)
 
-	.macro	FLAT_CALLER kind, bits, width
-	BEGIN	ftr__i386_flat_\kind
-	OPEN_FRAME FTR_I386_ABOVE_FLAT
-	SAVE_WHOLE FTR_I386_ABOVE_FLAT, WHOLE_MARK(\bits, \width)
-	movl	%ss, %eax
-	movl	%eax, R_SS(%esp)
-	leal	8(%ebp), %eax
-	movl	%eax, R_SP(%esp)
-	DISPATCH \kind, flat_\kind, FTR_I386_ABOVE_FLAT, IP_SAVED(FTR_I386_ABOVE_FLAT)
-	movl	R_SP(%esp), %edx
-	leal	-4(%edx), %edx
-	movl	R_LAST(%esp), %eax
-	movl	%eax, (%edx)
-	movl	R_FLAGS(%esp), %eax
-	RESTORE_WHOLE
-	DISPATCH_ASIDE \kind, flat_\kind, FTR_I386_ABOVE_FLAT, IP_SAVED(FTR_I386_ABOVE_FLAT)
-	END	ftr__i386_flat_\kind
-	.endm
-
-	.macro	OVERLAY_CALLER kind, bits, width
-	BEGIN	ftr__i386_overlay_\kind
-	OPEN_FRAME FTR_I386_ABOVE
-	SAVE_WHOLE FTR_I386_ABOVE, WHOLE_MARK(\bits | FTR_I386_MARK_OVERLAY, \width)
-	DISPATCH \kind, overlay_\kind, FTR_I386_ABOVE, IP_SAVED(FTR_I386_ABOVE)
-	leal	R_FLAGS(%esp), %edx
-	movl	(%edx), %ecx
-	movl	R_LAST(%esp), %eax
-	movl	%eax, (%edx)
-	movl	%ecx, %eax
-	RESTORE_WHOLE
-	DISPATCH_ASIDE \kind, overlay_\kind, FTR_I386_ABOVE, IP_SAVED(FTR_I386_ABOVE)
-	END	ftr__i386_overlay_\kind
+	.macro	WHOLE_CALLER kind, layout, above, flat, mark
+	BEGIN	ftr__i386_\layout\()_\kind
+	leal	-(\above)(%esp), %esp
+	.cfi_adjust_cfa_offset \above
+	SAVE_WHOLE \above, \mark
+	.if	\flat
+	leal	8(%ebp), %edx
+	movl	%edx, R_SP(%esp)
+	SAVE_SEGMENT ss, R_SS
+	.endif
+	DISPATCH \kind, \layout\()_\kind, \above, 1, IP_SAVED(\above)
+	RESTORE_WHOLE \above, \flat
+	DISPATCH_ASIDE \kind, \layout\()_\kind, \above, IP_SAVED(\above)
+	END	ftr__i386_\layout\()_\kind
 	.endm
 
 	.macro	CALLERS kind, bits, width
 	ARGS_CALLER	\kind, \bits, \width
-	FLAT_CALLER	\kind, \bits, \width
-	OVERLAY_CALLER	\kind, \bits, \width
+	WHOLE_CALLER	\kind, flat, FTR_I386_ABOVE_FLAT, 1, WHOLE_MARK(\bits, \width)
+	WHOLE_CALLER	\kind, overlay, FTR_I386_ABOVE, 0, \
+			WHOLE_MARK(\bits | FTR_I386_MARK_OVERLAY, \width)
 	.endm
 
 	.hidden	ftr__dispatch_slow

@@ -24,14 +24,13 @@
 /* In FTR__MARK_OWN: the layout is overlay. */
 #define FTR_I386_MARK_OVERLAY 0x80
 
-/* Offsets from R.  pt_regs begins at 28, in the order of <asm/ptrace.h>. */
-#define R_SAVED    0  /* flags: args, ax after lahf and seto; else eflags as found */
+/* Offsets from R.  pt_regs begins at 24, in the order of <asm/ptrace.h>. */
+#define R_SAVED    0  /* args: flags, ax after lahf and seto */
 #define R_MARK     4
 #define R_GROUP    8
 #define R_MXCSR    12 /* as found; the word behind it: as it is at the end */
-#define R_SELF     20 /* ftr__self */
-#define R_LAST     24 /* flat, overlay: where to go on; at the end, esp */
-#define R_PT       28
+#define R_LAST     20 /* flat, overlay: where to go on; at the end, esp */
+#define R_PT       24
 #define R_BX       (R_PT + 0)
 #define R_CX       (R_PT + 4)
 #define R_DX       (R_PT + 8)
@@ -69,7 +68,6 @@
 struct ftr_regs {
 	struct ftr__regs_head head;
 	uint32_t mxcsr[2];
-	uintptr_t self;
 	uintptr_t last;
 	struct pt_regs pt;
 };
@@ -80,7 +78,6 @@ FTR__AT(head.group, R_GROUP);
 FTR__AT(head.saved, R_SAVED);
 FTR__AT(head.mark, R_MARK);
 FTR__AT(mxcsr, R_MXCSR);
-FTR__AT(self, R_SELF);
 FTR__AT(last, R_LAST);
 FTR__AT(pt.ebx, R_BX);
 FTR__AT(pt.ecx, R_CX);
