@@ -370,16 +370,25 @@ static int remember(const struct sigaction *current)
 	return 0;
 }
 
+/* A trap interrupts no system call, a sent signal does: whether the call goes on
+ * after it is for the one to say whom it is for. */
+static int restart_flag(const struct sigaction *current)
+{
+	bool handled = current->sa_handler != SIG_DFL && current->sa_handler != SIG_IGN;
+
+	return handled ? current->sa_flags & SA_RESTART : SA_RESTART;
+}
+
 int ftr__trap_install(void)
 {
-	struct sigaction current, ours = { .sa_sigaction = handler,
-					   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
+	struct sigaction current, ours = { .sa_sigaction = handler };
 
 	if (sigaction(SIGTRAP, NULL, &current) == 0 && current.sa_sigaction == handler)
 		return 0;
 	int result = remember(&current);
 	if (result)
 		return result;
+	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | restart_flag(&current);
 	sigfillset(&ours.sa_mask);
 	if (sigaction(SIGTRAP, &ours, NULL))
 		return ftr__fail(EACCES, "SIGTRAP can't be taken (errno %d)", errno);
