@@ -223,7 +223,8 @@ static int refresh_read(struct refresh *r, bool scan)
 			continue;
 		r->fresh[i] = ftr__module_read(&r->loaded.list[i], scan);
 		if (!r->fresh[i])
-			return ftr__fail(ENOMEM, "no memory to read a module");
+			return ftr__fail(ENOMEM, "no memory, or no descriptor, to read the module %s",
+					 r->loaded.list[i].path);
 	}
 	return r->fresh && r->list ? 0 : ftr__fail(ENOMEM, "no memory for the list of modules");
 }

@@ -9,6 +9,7 @@
  */
 #include "lib/elffile.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
@@ -195,7 +196,7 @@ int ftr__elf_read(struct ftr__elf *elf, const char *path, const ElfW(Phdr) *phdr
 		return -ENOENT;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return -ENOENT;
+		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -ENOMEM : -ENOENT;
 	Elf *file = elf_begin(fd, ELF_C_READ, NULL);
 	int result = file ? read_open(elf, file, phdr, phnum) : -ENOENT;
 	elf_end(file);

@@ -42,7 +42,8 @@ struct ftr__elf {
  * Read the file at `path`, if its program headers are those in memory.
  * Nothing in the file is trusted.  0, or -ENOENT: it can't be read, is no ELF
  * file of this machine, or is another file than the one that was loaded;
- * -ENOMEM.  Free with ftr__elf_free().
+ * -ENOMEM: it can't be read just now, for want of memory or of descriptors.
+ * Free with ftr__elf_free().
  */
 int ftr__elf_read(struct ftr__elf *elf, const char *path, const ElfW(Phdr) *phdr, size_t phnum);
 void ftr__elf_free(struct ftr__elf *elf);

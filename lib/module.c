@@ -183,9 +183,14 @@ struct ftr__module *ftr__module_read(const struct ftr__loaded *loaded, bool scan
 	memcpy(m->phdr, loaded->phdr, loaded->phnum * sizeof *m->phdr);
 	code_range(m);
 	m->registered = ftr__module_has_record(m);
-	if (scan || m->registered)
-		m->read = m->path[0] && !ftr__elf_read(&m->elf, m->path, m->phdr, m->phnum);
-	return m;
+	int result = -ENOENT;
+	if ((scan || m->registered) && m->path[0])
+		result = ftr__elf_read(&m->elf, m->path, m->phdr, m->phnum);
+	m->read = !result;
+	if (result != -ENOMEM)
+		return m;
+	ftr__module_free(m); /* known without its sites, it would stay so */
+	return NULL;
 }
 
 void ftr__module_free(struct ftr__module *m)

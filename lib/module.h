@@ -45,7 +45,8 @@ struct ftr__modules {
  * inside ftr__trap_read_lock() or ftr__thread_look(). */
 const struct ftr__modules *ftr__modules(void);
 
-/* A module that was read but is not in the list yet; NULL: no memory. */
+/* A module that was read but is not in the list yet; NULL: no memory, or no
+ * descriptor for its file. */
 struct ftr__module *ftr__module_read(const struct ftr__loaded *loaded, bool scan);
 void ftr__module_free(struct ftr__module *module);
 
