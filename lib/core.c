@@ -500,13 +500,24 @@ int ftr__core_run_stopped(int (*fn)(void *arg), void *arg)
 	return result;
 }
 
+/* Unless another thread has come further meanwhile. */
+static int start_undone(void *arg)
+{
+	if (!core.listed)
+		core.started = false;
+	return 0;
+}
+
 int ftr__core_start(const struct ftr_options *options)
 {
 	struct run run = { .options = options };
 
 	if (ftr__core_started())
 		return ftr__fail(EALREADY, "the library is in use already");
-	return run_guarded(&run);
+	int result = run_guarded(&run);
+	if (result)
+		ftr__core_run_stopped(start_undone, NULL);
+	return result;
 }
 
 struct ftr__core_out ftr__core_call_out(void)
