@@ -4,6 +4,7 @@
 # of the system, and calls of it that fail.
 if HAVE_CHECK
 hazard_tests = \
+	tests/live/test_failures \
 	tests/live/test_predecessor
 check_PROGRAMS += $(hazard_tests)
 TESTS += $(hazard_tests)
@@ -11,4 +12,15 @@ TESTS += $(hazard_tests)
 tests_live_test_predecessor_SOURCES = tests/live/test_predecessor.c $(live_common)
 tests_live_test_predecessor_CPPFLAGS = $(stress_cppflags)
 tests_live_test_predecessor_LDADD = $(stress_lib)
+
+tests_live_test_failures_SOURCES = tests/live/test_failures.c \
+	tests/live/faults.c tests/live/faults.h \
+	tests/live/load.c tests/live/load.h tests/live/plugin.h $(misuse_sources)
+tests_live_test_failures_CPPFLAGS = $(plugin_cppflags)
+tests_live_test_failures_LDADD = $(stress_core) -ldl
+tests_live_test_failures_LDFLAGS = \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup \
+	-Wl,--wrap=mmap64,--wrap=mprotect,--wrap=memfd_create,--wrap=pwrite64 \
+	-Wl,--wrap=open64,--wrap=fopen64,--wrap=opendir \
+	-Wl,--wrap=sigaction,--wrap=pthread_atfork
 endif
