@@ -50,7 +50,9 @@ enum {
 	 *  ms_abi callers and gcc's -fipa-ra do (FTR_TRACEABLE forbids the
 	 *  latter).  Contradicts FTR_GROUP_NO_SIMD. */
 	FTR_GROUP_ALL_VECTORS = 16,
-	/** i386: the kernel's old pt_regs layout (not available in this version). */
+	/** i386, with FTR_GROUP_REGS: the kernel's former layout of pt_regs, in which
+	 *  &regs->sp is the stack top just before the site's call.  A site is held by
+	 *  groups of one layout alone. */
 	FTR_GROUP_SP_OVERLAY = 32,
 	/** Exits of unwound frames are called too (not available in this version). */
 	FTR_GROUP_UNWOUND_EXITS = 64,
