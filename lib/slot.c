@@ -274,7 +274,8 @@ static void free_waiting(const struct ftr__inside *ranges, size_t n, size_t left
 
 /*
  * Let waiting slots serve again, where no thread can be late in one, and none
- * runs a handler by one: the accessors look at the slot's flags.
+ * runs a handler by one: the accessors look at the slot's flags.  Not from
+ * inside a handler, which may run by such a slot itself.
  */
 static void reclaim(void)
 {
@@ -283,8 +284,10 @@ static void reclaim(void)
 					     sizeof *ranges);
 	pid_t late;
 
-	if (!ranges)
+	if (!ranges || ftr__thread_inside()) {
+		free(ranges);
 		return;
+	}
 	size_t n = late_ranges(ranges);
 	qsort(ranges, n, sizeof *ranges, by_start);
 	long left = ftr__rendezvous(ranges, n, RECLAIM_MS);
