@@ -66,6 +66,7 @@ struct meeting {
 	struct task *tasks;
 	size_t n_tasks;
 	int mem; /* /proc/self/mem, for reading */
+	bool own; /* the calling thread's stack, too */
 	struct ftr__maps maps; /* where stacks end */
 	bool memory_clear; /* no saved pc in all writable memory */
 	uint64_t deadline; /* by now_ms() */
@@ -580,7 +581,8 @@ static void look_again(struct meeting *m)
 	for (size_t i = 0; i < m->n_tasks; i++)
 		m->tasks[i] = (struct task){ .tid = m->tasks[i].tid };
 	FTR__PUBLISH(current_number, current_number + 1);
-	check_stack(m, (uintptr_t)__builtin_frame_address(0));
+	if (m->own)
+		check_stack(m, (uintptr_t)__builtin_frame_address(0));
 }
 
 /* Rounds of looks: for what is occupied in one may be free in the next. */
@@ -621,9 +623,9 @@ bool ftr__rendezvous_alone(void)
 	return threads == 1;
 }
 
-long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
+static long rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms, bool own)
 {
-	struct meeting m = { .ranges = ranges, .n = n };
+	struct meeting m = { .ranges = ranges, .n = n, .own = own };
 	int result = 0;
 
 	m.mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
@@ -650,4 +652,14 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 	free(m.tasks);
 	ftr__maps_free(&m.maps);
 	return left;
+}
+
+long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
+{
+	return rendezvous(ranges, n, timeout_ms, true);
+}
+
+long ftr__rendezvous_others(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
+{
+	return rendezvous(ranges, n, timeout_ms, false);
 }
