@@ -8,6 +8,7 @@
  */
 #include "lib/loader.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -105,21 +106,112 @@ static bool copy(struct ftr__loaded *to, const struct dl_phdr_info *info, bool p
 	return true;
 }
 
-static int collect(struct dl_phdr_info *info, size_t size, void *arg)
+static int add(struct ftr__loaded_list *list, const struct dl_phdr_info *info, bool program)
 {
-	struct ftr__loaded_list *list = arg;
 	void *grown = realloc(list->list, (list->n + 1) * sizeof *list->list);
 
 	if (!grown)
 		return -ENOMEM;
 	list->list = grown;
-	/* The program comes first (dl_iterate_phdr(3)). */
-	if (!copy(&list->list[list->n], info, list->n == 0))
+	if (!copy(&list->list[list->n], info, program))
 		return -ENOMEM;
 	list->n++;
+	return 0;
+}
+
+/* --- namespaces of dlmopen(3) -------------------------------------------------- */
+
+#ifdef DLFO_STRUCT_HAS_EH_DBASE /* <dlfcn.h> has _dl_find_object(3) */
+extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
+
+/* What debuggers read (<link.h>): from version 2 on one for each namespace. */
+struct namespace {
+	struct r_debug base;
+	struct namespace *next;
+};
+
+/* The program's dynamic section leads there. */
+static const struct namespace *first_namespace(const struct dl_phdr_info *program)
+{
+	const ElfW(Dyn) *dynamic = NULL;
+
+	for (int i = 0; i < program->dlpi_phnum; i++)
+		if (program->dlpi_phdr[i].p_type == PT_DYNAMIC)
+			dynamic = (void *)(program->dlpi_addr + program->dlpi_phdr[i].p_vaddr);
+	while (dynamic && dynamic->d_tag != DT_NULL && dynamic->d_tag != DT_DEBUG)
+		dynamic++;
+	if (!dynamic || dynamic->d_tag != DT_DEBUG)
+		return NULL;
+	const struct namespace *first = (void *)dynamic->d_un.d_ptr;
+	return first && first->base.r_version >= 2 ? first : NULL;
+}
+
+/* The dynamic linker itself is in every namespace. */
+static bool is_in(const struct namespace *space, const struct link_map *map)
+{
+	const struct link_map *m = space->base.r_map;
+
+	while (m && m->l_ld != map->l_ld)
+		m = m->l_next;
+	return m != NULL;
+}
+
+/* The program headers lie behind the file's, in its first page. */
+static bool headers_of(const struct link_map *map, struct dl_phdr_info *info)
+{
+	enum { FIRST_PAGE = 4096 };
+	struct dl_find_object found;
+
+	/* Not known yet where it is just being loaded. */
+	if (_dl_find_object(map->l_ld, &found))
+		return false;
+	const ElfW(Ehdr) *header = found.dlfo_map_start;
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	    header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phoff > FIRST_PAGE ||
+	    header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > FIRST_PAGE)
+		return false;
+	info->dlpi_addr = map->l_addr;
+	info->dlpi_name = map->l_name;
+	info->dlpi_phdr = (void *)((uintptr_t)header + header->e_phoff);
+	info->dlpi_phnum = header->e_phnum;
+	return true;
+}
+
+/*
+ * dl_iterate_phdr(3) tells of the caller's namespace alone.  Its lock is that
+ * of all of them, and its counters count in all.
+ */
+static int add_other_namespaces(struct ftr__loaded_list *list, const struct dl_phdr_info *program)
+{
+	const struct namespace *first = _dl_find_object ? first_namespace(program) : NULL;
+	int result = 0;
+
+	for (const struct namespace *s = first ? first->next : NULL; s; s = s->next) {
+		for (const struct link_map *m = s->base.r_map; m && !result; m = m->l_next) {
+			struct dl_phdr_info info = { 0 };
+			if (!is_in(first, m) && headers_of(m, &info))
+				result = add(list, &info, false);
+		}
+	}
+	return result;
+}
+#else
+static int add_other_namespaces(struct ftr__loaded_list *list, const struct dl_phdr_info *program)
+{
+	return 0;
+}
+#endif
+
+static int collect(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct ftr__loaded_list *list = arg;
+	/* The program comes first (dl_iterate_phdr(3)). */
+	bool program = list->n == 0;
+	int result = add(list, info, program);
+
 	list->state.adds = info->dlpi_adds;
 	list->state.subs = info->dlpi_subs;
-	return 0;
+	return result || !program ? result : add_other_namespaces(list, info);
 }
 
 int ftr__loader_list(struct ftr__loaded_list *list)

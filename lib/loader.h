@@ -33,7 +33,7 @@ struct ftr__loaded_list {
 	struct ftr__loader_state state;
 };
 
-/* Copy the list; -ENOMEM.  Free with ftr__loader_free(). */
+/* Copy the list, of all namespaces; -ENOMEM.  Free with ftr__loader_free(). */
 int ftr__loader_list(struct ftr__loaded_list *list);
 void ftr__loader_free(struct ftr__loaded_list *list);
 
