@@ -5,6 +5,7 @@
 if HAVE_CHECK
 hazard_tests = \
 	tests/live/test_failures \
+	tests/live/test_loader \
 	tests/live/test_predecessor
 check_PROGRAMS += $(hazard_tests)
 TESTS += $(hazard_tests)
@@ -12,6 +13,13 @@ TESTS += $(hazard_tests)
 tests_live_test_predecessor_SOURCES = tests/live/test_predecessor.c $(live_common)
 tests_live_test_predecessor_CPPFLAGS = $(stress_cppflags)
 tests_live_test_predecessor_LDADD = $(stress_lib)
+
+# plugin_e calls the program.
+tests_live_test_loader_SOURCES = tests/live/test_loader.c \
+	tests/live/load.c tests/live/load.h tests/live/plugin.h $(load_live_sources)
+tests_live_test_loader_CPPFLAGS = $(plugin_cppflags)
+tests_live_test_loader_LDADD = $(stress_core) -ldl
+tests_live_test_loader_LDFLAGS = -export-dynamic
 
 tests_live_test_failures_SOURCES = tests/live/test_failures.c \
 	tests/live/faults.c tests/live/faults.h \

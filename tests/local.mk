@@ -67,11 +67,12 @@ $(header_tests:.sh=.log) $(form_tests:.sh=.log): libftr.la
 
 if HAVE_CHECK
 # Shared objects that tests load and unload.  Of one layout but other names;
-# `registered` has FTR_MODULE.  They are the programs that are traced: no
+# plugin_r has FTR_MODULE, plugin_e a constructor and a destructor.  They are the programs that are traced: no
 # sanitizer in them.
 check_LTLIBRARIES += \
 	tests/live/plugin_a.la \
 	tests/live/plugin_b.la \
+	tests/live/plugin_e.la \
 	tests/live/plugin_r.la
 plugin_cflags = -std=gnu11 -O2 $(WARN_CFLAGS) -fpatchable-function-entry=5 \
 	-falign-functions=32
@@ -82,6 +83,9 @@ tests_live_plugin_a_la_LDFLAGS = $(plugin_ldflags)
 tests_live_plugin_b_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
 tests_live_plugin_b_la_CFLAGS = $(plugin_cflags) -DPLUGIN=b
 tests_live_plugin_b_la_LDFLAGS = $(plugin_ldflags)
+tests_live_plugin_e_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
+tests_live_plugin_e_la_CFLAGS = $(plugin_cflags) -DPLUGIN=e -DPLUGIN_EVENTFUL
+tests_live_plugin_e_la_LDFLAGS = $(plugin_ldflags)
 tests_live_plugin_r_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
 tests_live_plugin_r_la_CFLAGS = $(plugin_cflags) -DPLUGIN=r -DPLUGIN_REGISTERED
 tests_live_plugin_r_la_LDFLAGS = $(plugin_ldflags)

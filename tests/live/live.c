@@ -5,6 +5,7 @@
  */
 #include "tests/live/live.h"
 
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <stdio.h>
@@ -67,6 +68,22 @@ struct ftr_stats live_stats(void)
 pid_t live_tid(void)
 {
 	return (pid_t)syscall(SYS_gettid);
+}
+
+bool live_waits_in(pid_t tid, long number)
+{
+	char path[64], text[128] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	/* Of one that runs it says so. */
+	return n > 0 && text[0] >= '0' && text[0] <= '9' && strtol(text, NULL, 10) == number;
 }
 
 static void *worker_main(void *arg)

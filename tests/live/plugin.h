@@ -14,4 +14,11 @@ struct plugin {
 	long (*call[PLUGIN_FUNCTIONS])(long x);
 };
 
+/**
+ * plugin_e: its constructor and its destructor call each function once, and
+ * then this one of the program, if it has it.
+ */
+enum plugin_event { PLUGIN_LOADED, PLUGIN_UNLOADED };
+extern void plugin_notice(enum plugin_event event, long wrong) __attribute__((weak));
+
 #endif /* TESTS_PLUGIN_H */

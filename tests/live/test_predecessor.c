@@ -9,7 +9,6 @@
 
 #include "arch.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -117,22 +116,6 @@ static void own_breakpoint(void)
 	__asm__ volatile("int3" ::: "memory");
 }
 
-/* Whether the thread of this id waits in a system call. */
-static bool waits_in(pid_t tid, long number)
-{
-	char path[64], text[128] = "";
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	return n > 0 && text[0] >= '0' && text[0] <= '9' && strtol(text, NULL, 10) == number;
-}
-
 struct waiter {
 	pid_t tid;
 	bool ignored;
@@ -142,7 +125,7 @@ static void *send_while_it_waits(void *arg)
 {
 	struct waiter *waiter = arg;
 
-	while (!waits_in(waiter->tid, SYS_read))
+	while (!live_waits_in(waiter->tid, SYS_read))
 		;
 	syscall(SYS_tgkill, getpid(), waiter->tid, SIGTRAP);
 	/* No handler will. */
