@@ -22,41 +22,19 @@ enum { SLOT_SIZE = 16, STUB_SIZE = 12 };
 
 /* --- traps ---------------------------------------------------------------- */
 
-FTR__BARE static greg_t *gregs(const void *ucontext)
-{
-	return ((ucontext_t *)ucontext)->uc_mcontext.gregs;
-}
-
-/* int3 leaves the address behind it (SDM volume 3, "Interrupt 3—Breakpoint
- * Exception"). */
-FTR__BARE static uintptr_t trap_address(const void *ucontext)
-{
-	return (uintptr_t)gregs(ucontext)[REG_EIP] - 1;
-}
-
-FTR__BARE static uintptr_t trap_sp(const void *ucontext)
-{
-	return (uintptr_t)gregs(ucontext)[REG_ESP];
-}
-
-FTR__BARE static void trap_resume(void *ucontext, uintptr_t ip)
-{
-	gregs(ucontext)[REG_EIP] = (greg_t)ip;
-}
-
 FTR__BARE static bool call(void *ucontext, uintptr_t next, uintptr_t target, ftr__stub_fn *stub)
 {
 	uintptr_t ip = stub(next, target);
 
 	if (ip)
-		trap_resume(ucontext, ip);
+		ftr__x86_trap_resume(ucontext, ip);
 	return ip != 0;
 }
 
 FTR__BARE static bool trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
 				   unsigned length, ftr__stub_fn *stub)
 {
-	return ftr__x86_emulate(ucontext, ip, bytes, length, call, trap_resume, stub);
+	return ftr__x86_emulate(ucontext, ip, bytes, length, call, stub);
 }
 
 /*
@@ -351,9 +329,9 @@ static const struct ftr_backend backend = {
 		.fuse = ftr__x86_fuse,
 		.stores_documented = ftr__x86_stores_documented,
 	},
-	.trap_address = trap_address,
-	.trap_sp = trap_sp,
-	.trap_resume = trap_resume,
+	.trap_address = ftr__x86_trap_address,
+	.trap_sp = ftr__x86_trap_sp,
+	.trap_resume = ftr__x86_trap_resume,
 	.trap_emulate = trap_emulate,
 	.stub_emit = stub_emit,
 	.frame_sp = { offsetof(struct frame, context.esp),

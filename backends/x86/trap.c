@@ -6,9 +6,26 @@
 
 #include "backends/x86/insn.h"
 
+/* int3 leaves the address behind it (SDM volume 3, "Interrupt 3—Breakpoint
+ * Exception"). */
+FTR__BARE uintptr_t ftr__x86_trap_address(const void *ucontext)
+{
+	return (uintptr_t)ftr__x86_gregs(ucontext)[FTR__X86_REG_IP] - 1;
+}
+
+FTR__BARE uintptr_t ftr__x86_trap_sp(const void *ucontext)
+{
+	return (uintptr_t)ftr__x86_gregs(ucontext)[FTR__X86_REG_SP];
+}
+
+FTR__BARE void ftr__x86_trap_resume(void *ucontext, uintptr_t ip)
+{
+	ftr__x86_gregs(ucontext)[FTR__X86_REG_IP] = (greg_t)ip;
+}
+
 FTR__BARE bool ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
 				unsigned length, ftr__x86_call_fn *call,
-				void (*resume)(void *, uintptr_t), ftr__stub_fn *stub)
+				ftr__stub_fn *stub)
 {
 	uintptr_t target;
 
@@ -16,10 +33,10 @@ FTR__BARE bool ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *byt
 	case FTR__X86_CALL:
 		return call(ucontext, ip + length, target, stub);
 	case FTR__X86_JMP:
-		resume(ucontext, target);
+		ftr__x86_trap_resume(ucontext, target);
 		break;
 	case FTR__X86_NOP:
-		resume(ucontext, ip + length);
+		ftr__x86_trap_resume(ucontext, ip + length);
 		break;
 	}
 	return true;

@@ -5,7 +5,26 @@
 #ifndef FTR__X86_TRAP_H
 #define FTR__X86_TRAP_H
 
+#include <ucontext.h>
+
 #include "lib/backend.h"
+
+/* Where a ucontext keeps the two registers that both have by other names. */
+#ifdef __x86_64__
+enum { FTR__X86_REG_IP = REG_RIP, FTR__X86_REG_SP = REG_RSP };
+#else
+enum { FTR__X86_REG_IP = REG_EIP, FTR__X86_REG_SP = REG_ESP };
+#endif
+
+FTR__BARE static inline greg_t *ftr__x86_gregs(const void *ucontext)
+{
+	return ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+}
+
+/* As in struct ftr_backend. */
+uintptr_t ftr__x86_trap_address(const void *ucontext);
+uintptr_t ftr__x86_trap_sp(const void *ucontext);
+void ftr__x86_trap_resume(void *ucontext, uintptr_t ip);
 
 /* Make the context continue at target with `next` pushed; false: it can't. */
 typedef bool ftr__x86_call_fn(void *ucontext, uintptr_t next, uintptr_t target,
@@ -16,7 +35,6 @@ typedef bool ftr__x86_call_fn(void *ucontext, uintptr_t next, uintptr_t target,
  * call pushes is the architecture's.
  */
 bool ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes, unsigned length,
-		      ftr__x86_call_fn *call, void (*resume)(void *ucontext, uintptr_t ip),
-		      ftr__stub_fn *stub);
+		      ftr__x86_call_fn *call, ftr__stub_fn *stub);
 
 #endif

@@ -30,31 +30,9 @@ void ftr__x86_64_just_return(void);
 
 /* --- traps ---------------------------------------------------------------- */
 
-FTR__BARE static greg_t *gregs(const void *ucontext)
-{
-	return ((ucontext_t *)ucontext)->uc_mcontext.gregs;
-}
-
-/* int3 leaves the address behind it (SDM volume 3, "Interrupt 3—Breakpoint
- * Exception"). */
-FTR__BARE static uintptr_t trap_address(const void *ucontext)
-{
-	return (uintptr_t)gregs(ucontext)[REG_RIP] - 1;
-}
-
-FTR__BARE static uintptr_t trap_sp(const void *ucontext)
-{
-	return (uintptr_t)gregs(ucontext)[REG_RSP];
-}
-
-FTR__BARE static void trap_resume(void *ucontext, uintptr_t ip)
-{
-	gregs(ucontext)[REG_RIP] = (greg_t)ip;
-}
-
 FTR__BARE static bool call(void *ucontext, uintptr_t next, uintptr_t target, ftr__stub_fn *stub)
 {
-	greg_t *regs = gregs(ucontext);
+	greg_t *regs = ftr__x86_gregs(ucontext);
 	uintptr_t sp = (uintptr_t)regs[REG_RSP] - sizeof next;
 
 	*(uintptr_t *)sp = next;
@@ -66,7 +44,7 @@ FTR__BARE static bool call(void *ucontext, uintptr_t next, uintptr_t target, ftr
 FTR__BARE static bool trap_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
 				   unsigned length, ftr__stub_fn *stub)
 {
-	return ftr__x86_emulate(ucontext, ip, bytes, length, call, trap_resume, stub);
+	return ftr__x86_emulate(ucontext, ip, bytes, length, call, stub);
 }
 
 /* The 64-bit kernel refuses a handler without one. */
@@ -258,9 +236,9 @@ static const struct ftr_backend backend = {
 		.fuse = ftr__x86_fuse,
 		.stores_documented = ftr__x86_stores_documented,
 	},
-	.trap_address = trap_address,
-	.trap_sp = trap_sp,
-	.trap_resume = trap_resume,
+	.trap_address = ftr__x86_trap_address,
+	.trap_sp = ftr__x86_trap_sp,
+	.trap_resume = ftr__x86_trap_resume,
 	/* struct rt_sigframe: the return address, then the ucontext (Linux
 	 * arch/x86/include/asm/sigframe.h). */
 	.frame_sp = { sizeof(void *) + offsetof(ucontext_t, uc_mcontext.gregs[REG_RSP]),
