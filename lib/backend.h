@@ -34,7 +34,7 @@ struct ftr__form {
 /*
  * How a trampoline slot is unwound, in DWARF's bytes (lib/unwind.c): the CFA,
  * by ip since one description covers all slots, and where below it the word
- * lies that the site's call pushed.
+ * lies that the site's call pushed.  The same of stubs, which push that word.
  */
 struct ftr__slot_cfi {
 	const uint8_t *bytes;  /* DW_CFA_* instructions; data in units of -sizeof(void *) */
@@ -88,6 +88,7 @@ struct ftr_backend {
 			     ftr__stub_fn *stub);
 	/* Write a stub that pushes the first of two words and goes to the second. */
 	void (*stub_emit)(uint8_t *code, uintptr_t words);
+	struct ftr__slot_cfi stub_cfi;
 
 	/* --- trampolines --- */
 

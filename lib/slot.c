@@ -132,7 +132,8 @@ static int area_make(uintptr_t low, uintptr_t high, bool highest)
 		return result;
 	result = area_fill(at, code_size);
 	if (!result)
-		result = ftr__unwind_area(at, code_size);
+		result = ftr__unwind_area(at, code_size, &ftr__backend->slot_cfi,
+					  "ftr_slot");
 	if (result) {
 		munmap((void *)at, code_size + data_size);
 		return result;

@@ -17,6 +17,7 @@
 
 #include "lib/error.h"
 #include "lib/exec.h"
+#include "lib/unwind.h"
 
 enum {
 	AREA_STUBS = 4096, /* a power of two */
@@ -131,6 +132,8 @@ static int area_make(void)
 	if (result)
 		return result;
 	result = fill(at, code_size);
+	if (!result)
+		result = ftr__unwind_area(at, code_size, &ftr__backend->stub_cfi, "ftr_stub");
 	if (result) {
 		munmap((void *)at, code_size + data_size);
 		return result;

@@ -2,7 +2,7 @@
 /*
  * One page a trampoline area: a small object file in memory, whose .eh_frame
  * serves all unwinders alike, and the records by which each of them links it
- * into its lists.  Floor 4.
+ * into its lists.  Floor 3.
  *
  * Lock: the library's.  Areas stay, so nothing here is ever taken back, not
  * even at shutdown: a thread may be late in a slot then.
@@ -126,9 +126,8 @@ static uint8_t *end_record(uint8_t *start, uint8_t *at)
 
 /* What is common to all frames (DWARF 4, "Structure of Call Frame
  * Information"; Linux Standard Base Core, "The .eh_frame section"). */
-static uint8_t *put_cie(uint8_t *start)
+static uint8_t *put_cie(uint8_t *start, const struct ftr__slot_cfi *cfi)
 {
-	const struct ftr__slot_cfi *cfi = &ftr__backend->slot_cfi;
 	uint8_t *at = start + 2 * sizeof(uint32_t); /* length, and 0 for a CIE */
 
 	at = put_byte(at, CIE_VERSION);
@@ -142,7 +141,7 @@ static uint8_t *put_cie(uint8_t *start)
 	return end_record(start, at);
 }
 
-/* One description of all slots: their CFA is a function of ip. */
+/* One description of all slots: their CFA is a function of ip; or of all stubs. */
 static uint8_t *put_fde(uint8_t *start, const uint8_t *cie, uintptr_t code, size_t size)
 {
 	uint8_t *at = start + sizeof(uint32_t);
@@ -159,8 +158,8 @@ static uint8_t *put_fde(uint8_t *start, const uint8_t *cie, uintptr_t code, size
 
 enum { TEXT = 1, EH_FRAME, SYMBOLS, STRINGS, N_SECTIONS };
 
-#define STRING_TABLE "\0.text\0.eh_frame\0.symtab\0.strtab\0ftr_slot"
-enum { NAME_TEXT = 1, NAME_EH_FRAME = 7, NAME_SYMTAB = 17, NAME_STRTAB = 25, NAME_SLOT = 33 };
+#define STRING_TABLE "\0.text\0.eh_frame\0.symtab\0.strtab\0........"
+enum { NAME_TEXT = 1, NAME_EH_FRAME = 7, NAME_SYMTAB = 17, NAME_STRTAB = 25, NAME_CODE = 33 };
 
 /* The object file. */
 struct image {
@@ -253,19 +252,21 @@ static void fill_sections(struct image *image, uintptr_t code, size_t size)
 	memcpy(image->strings, STRING_TABLE, sizeof image->strings);
 }
 
-static void fill(struct page *page, uintptr_t code, size_t size)
+static void fill(struct page *page, uintptr_t code, size_t size,
+		 const struct ftr__slot_cfi *cfi, const char *name)
 {
 	struct image *image = &page->image;
-	uint8_t *fde = put_cie(image->eh_frame);
+	uint8_t *fde = put_cie(image->eh_frame, cfi);
 	uint8_t *end = put_fde(fde, image->eh_frame, code, size);
 
 	page->fde = fde;
 	fill_header(image);
 	fill_sections(image, code, size);
+	memcpy(image->strings + NAME_CODE, name, FTR__UNWIND_NAME);
 	/* With the word 0 that ends it. */
 	image->sections[EH_FRAME].sh_size = (size_t)(end - image->eh_frame) + sizeof(uint32_t);
 	image->symbols[1] = (ElfW(Sym)){
-		.st_name = NAME_SLOT, .st_shndx = TEXT, .st_size = size,
+		.st_name = NAME_CODE, .st_shndx = TEXT, .st_size = size,
 		.st_info = ELF32_ST_INFO(STB_GLOBAL, STT_FUNC), /* as in ELF64 */
 	};
 }
@@ -325,13 +326,14 @@ static void tell_debugger(struct page *page)
 	__jit_debug_register_code();
 }
 
-int ftr__unwind_area(uintptr_t code, size_t size)
+int ftr__unwind_area(uintptr_t code, size_t size, const struct ftr__slot_cfi *cfi,
+		     const char *name)
 {
 	struct page *page = page_new();
 
 	if (!page)
 		return ftr__fail(ENOMEM, "no memory for unwind information");
-	fill(page, code, size);
+	fill(page, code, size, cfi, name);
 	tell_libgcc(page);
 	if (__unw_add_dynamic_fde)
 		__unw_add_dynamic_fde((uintptr_t)page->fde);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Unwind information for trampoline slots (H11).  Floor 4; guarded by the
- * library's lock.
+ * Unwind information for trampoline slots and stubs (H11).  Floor 3; guarded by
+ * the library's lock.
  *
  * The callers are assembly with CFI and lie in a module, so that unwinders find
- * them by themselves.  Slots lie in no module: whoever is interrupted in one,
+ * them by themselves.  Slots and stubs lie in no module: whoever is interrupted in one,
  * by a signal or a debugger, can only be unwound by what is told here to
  *
  *     libgcc      __register_frame_info: C++, backtrace(), pthread_cancel
@@ -15,12 +15,15 @@
 #ifndef FTR__UNWIND_H
 #define FTR__UNWIND_H
 
-#include "lib/compiler.h"
+#include "lib/backend.h"
 
 /*
- * Slots fill `size` bytes at `code`, for ever.  0, or -ENOMEM and nobody was
+ * Slots or stubs fill `size` bytes at `code`, for ever, and are unwound by cfi.
+ * name: for a debugger, FTR__UNWIND_NAME bytes.  0, or -ENOMEM and nobody was
  * told.  Unwinders that the process lacks are left out.
  */
-int ftr__unwind_area(uintptr_t code, size_t size);
+enum { FTR__UNWIND_NAME = 8 };
+int ftr__unwind_area(uintptr_t code, size_t size, const struct ftr__slot_cfi *cfi,
+		     const char *name);
 
 #endif

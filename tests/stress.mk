@@ -202,7 +202,7 @@ gap_sources = tests/live/i386/test_gap.c tests/live/i386/gap_stub.S tests/live/v
 	$(live_common)
 tests_live_i386_test_gap_SOURCES = $(gap_sources)
 tests_live_i386_test_gap_CPPFLAGS = $(stress_cppflags) -DGAP_NAIVE=0
-tests_live_i386_test_gap_LDADD = $(stress_core)
+tests_live_i386_test_gap_LDADD = $(stress_core) $(UNWIND_LIBS)
 tests_live_i386_test_gap_naive_SOURCES = $(gap_sources) tests/live/i386/naive.c
 tests_live_i386_test_gap_naive_CPPFLAGS = $(stress_cppflags) -DGAP_NAIVE=1
 tests_live_i386_test_gap_naive_CFLAGS = $(AM_CFLAGS) -Wno-unused-const-variable -mgeneral-regs-only

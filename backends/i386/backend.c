@@ -53,6 +53,13 @@ static void stub_emit(uint8_t *code, uintptr_t words)
 	memcpy(code + 8, &target, sizeof target);
 }
 
+/* Before its push the traced function's caller comes next, after it the traced
+ * function: esp points at the return address. */
+static const uint8_t stub_cfi[] = {
+	0x0c, 4, 4,  /* DW_CFA_def_cfa: esp + 4 */
+	0x80 | 8, 1, /* DW_CFA_offset: column 8 at CFA - 4 */
+};
+
 /* --- signal frames ----------------------------------------------------------- */
 
 /* As the kernel lays them out (Linux arch/x86/include/asm/sigframe.h:
@@ -334,6 +341,7 @@ static const struct ftr_backend backend = {
 	.trap_resume = ftr__x86_trap_resume,
 	.trap_emulate = trap_emulate,
 	.stub_emit = stub_emit,
+	.stub_cfi = { stub_cfi, sizeof stub_cfi, 8 },
 	.frame_sp = { offsetof(struct frame, context.esp),
 		      offsetof(struct rt_frame, ucontext.uc_mcontext.gregs[REG_ESP]) },
 	.signal_restorer = signal_restorer,

@@ -10,6 +10,7 @@
 #include "lib/trap.h"
 #include "tests/live/visitor.h"
 
+#include <execinfo.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -115,11 +116,26 @@ END_TEST
 static struct {
 	live_fn fn;
 	timer_t timer;
-	bool armed, in_stub, stay;
+	bool armed, in_stub, unwound, stay;
 	sem_t there, leave;
 	long result;
 	unsigned ran;
 } alarmed;
+
+static void call_and_be_alarmed(void *arg);
+
+/** H11: from the stub on to who called the traced function. */
+static bool unwinds(void)
+{
+	enum { ROOM = 32, FUNCTION = 256 };
+	void *frames[ROOM];
+	int n = backtrace(frames, ROOM);
+
+	for (int i = 0; i < n; i++)
+		if ((uintptr_t)frames[i] - (uintptr_t)call_and_be_alarmed < FUNCTION)
+			return true;
+	return false;
+}
 
 static void on_alarm(int sig, siginfo_t *info, void *context)
 {
@@ -130,6 +146,7 @@ static void on_alarm(int sig, siginfo_t *info, void *context)
 	for (size_t i = 0; i < n; i++)
 		alarmed.in_stub |= ip > ranges[i].after && ip < ranges[i].end;
 	alarmed.ran++;
+	alarmed.unwound = unwinds();
 	if (alarmed.stay) {
 		sem_post(&alarmed.there);
 		while (sem_wait(&alarmed.leave))
@@ -195,6 +212,7 @@ START_TEST(test_signal_before_the_stub)
 	ck_assert_uint_eq(live_stats().traps, traps + 2);
 	ck_assert_uint_eq(alarmed.ran, 1);
 	ck_assert(alarmed.in_stub);
+	ck_assert(alarmed.unwound);
 	ck_assert_int_eq(alarmed.result, 2);
 	ck_assert_int_eq(result_of_visit, 11);
 	ck_assert_uint_eq(ran_a, _i ? 1 : 2);
