@@ -14,7 +14,7 @@
 enum { ATTEMPTS = 10000, LOADS = 300 };
 
 struct tally {
-	uint64_t calls;
+	uintptr_t calls; /* a word: counted atomically on every architecture */
 	uintptr_t ip;
 };
 
