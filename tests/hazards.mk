@@ -6,13 +6,19 @@ if HAVE_CHECK
 hazard_tests = \
 	tests/live/test_failures \
 	tests/live/test_loader \
-	tests/live/test_predecessor
+	tests/live/test_predecessor \
+	tests/live/test_processes
 check_PROGRAMS += $(hazard_tests)
 TESTS += $(hazard_tests)
 
 tests_live_test_predecessor_SOURCES = tests/live/test_predecessor.c $(live_common)
 tests_live_test_predecessor_CPPFLAGS = $(stress_cppflags)
 tests_live_test_predecessor_LDADD = $(stress_lib)
+
+tests_live_test_processes_SOURCES = tests/live/test_processes.c tests/live/visitor.h \
+	$(live_common)
+tests_live_test_processes_CPPFLAGS = $(stress_cppflags)
+tests_live_test_processes_LDADD = $(stress_core)
 
 # plugin_e calls the program.
 tests_live_test_loader_SOURCES = tests/live/test_loader.c \
