@@ -262,6 +262,8 @@ static int prepare(struct ftr__text_window *window, struct ftr__patches *patches
 				 " written");
 	int result = verify(patches);
 	if (!result)
+		result = ftr__sync_check();
+	if (!result)
 		result = ftr__text_open(window, patches, &ftr__backend->text);
 	if (result)
 		return result;

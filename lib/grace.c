@@ -30,17 +30,29 @@ static long membarrier(int command)
 	return ftr__syscall(SYS_membarrier, command, 0, 0, 0, 0, 0);
 }
 
+static int no_membarrier(long error)
+{
+	return ftr__fail(ENOSYS, "membarrier(2) with PRIVATE_EXPEDITED_SYNC_CORE is not"
+			 " available (error %ld): Linux 4.16 has it, a seccomp filter may"
+			 " forbid it", error);
+}
+
 int ftr__grace_init(void)
 {
 	long r = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 
 	if (!r)
 		r = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE);
-	if (r)
-		return ftr__fail(ENOSYS, "membarrier(2) with PRIVATE_EXPEDITED_SYNC_CORE is not"
-				 " available (error %ld): Linux 4.16 has it, a seccomp filter may"
-				 " forbid it", -r);
-	return 0;
+	return r ? no_membarrier(-r) : 0;
+}
+
+int ftr__sync_check(void)
+{
+	long r = membarrier(MEMBARRIER_CMD_QUERY);
+
+	if (r >= 0 && r & MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE)
+		return 0;
+	return no_membarrier(r < 0 ? -r : ENOSYS);
 }
 
 /* EPERM: not registered, as after a fork on kernels that do not inherit it. */

@@ -23,6 +23,10 @@ void ftr__membarrier(void);
  * it runs user code again. */
 void ftr__sync_core(void);
 
+/* Whether the kernel still lets us do that: 0, or -ENOSYS.  A program may lock
+ * itself up (seccomp(2)) after the library was started. */
+int ftr__sync_check(void);
+
 /* How many ftr__sync_core() and waits there were. */
 extern uint64_t ftr__sync_count, ftr__grace_count;
 

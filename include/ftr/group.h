@@ -172,6 +172,7 @@ FTR_API int ftr_group_for_each(const struct ftr_group *group,
  *               SIGTRAP: try again;
  *   -EOPNOTSUPP the poke strategy that was asked for can't do a site;
  *   -EACCES     text can't be written; the sentence names the cause;
+ *   -ENOSYS     membarrier(2) is no longer allowed, see ftr_init();
  *   -ENOSPC     no room for trampolines within reach of a module;
  *   -ENOMEM, -EIO, -EDEADLK (from a handler that interrupted the library).
  * On any error nothing is changed.
