@@ -7,7 +7,8 @@ hazard_tests = \
 	tests/live/test_failures \
 	tests/live/test_loader \
 	tests/live/test_predecessor \
-	tests/live/test_processes
+	tests/live/test_processes \
+	tests/live/test_sandbox
 check_PROGRAMS += $(hazard_tests)
 TESTS += $(hazard_tests)
 
@@ -19,6 +20,10 @@ tests_live_test_processes_SOURCES = tests/live/test_processes.c tests/live/visit
 	$(live_common)
 tests_live_test_processes_CPPFLAGS = $(stress_cppflags)
 tests_live_test_processes_LDADD = $(stress_core)
+
+tests_live_test_sandbox_SOURCES = tests/live/test_sandbox.c tests/live/visitor.h $(misuse_sources)
+tests_live_test_sandbox_CPPFLAGS = $(misuse_cppflags)
+tests_live_test_sandbox_LDADD = libftr.la $(CHECK_LIBS)
 
 # plugin_e calls the program.
 tests_live_test_loader_SOURCES = tests/live/test_loader.c \
