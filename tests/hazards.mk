@@ -8,7 +8,8 @@ hazard_tests = \
 	tests/live/test_loader \
 	tests/live/test_predecessor \
 	tests/live/test_processes \
-	tests/live/test_sandbox
+	tests/live/test_sandbox \
+	tests/live/test_trap_owners
 check_PROGRAMS += $(hazard_tests)
 TESTS += $(hazard_tests)
 
@@ -24,6 +25,11 @@ tests_live_test_processes_LDADD = $(stress_core)
 tests_live_test_sandbox_SOURCES = tests/live/test_sandbox.c tests/live/visitor.h $(misuse_sources)
 tests_live_test_sandbox_CPPFLAGS = $(misuse_cppflags)
 tests_live_test_sandbox_LDADD = libftr.la $(CHECK_LIBS)
+
+tests_live_test_trap_owners_SOURCES = tests/live/test_trap_owners.c tests/live/visitor.h \
+	$(live_common)
+tests_live_test_trap_owners_CPPFLAGS = $(stress_cppflags)
+tests_live_test_trap_owners_LDADD = $(stress_core)
 
 # plugin_e calls the program.
 tests_live_test_loader_SOURCES = tests/live/test_loader.c \
