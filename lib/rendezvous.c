@@ -389,13 +389,13 @@ static uint64_t now_ms(void)
 
 /*
  * Whether a signal handler of the application's could have left a frame: any
- * but SIGTRAP's, which is ours, and the two that glibc uses itself.
+ * but SIGTRAP's, unless ours hands on to one, and the two that glibc uses itself.
  */
 static bool has_signal_handlers(void)
 {
 	unsigned long long caught = ~0ull;
 	char line[256];
-	FILE *f = fopen("/proc/self/status", "re");
+	FILE *f = ftr__trap_hands_on() ? NULL : fopen("/proc/self/status", "re");
 
 	if (!f)
 		return true;
@@ -535,7 +535,8 @@ static bool check_memory(struct meeting *m)
 
 	for (size_t i = 0; ok && i < m->maps.n; i++) {
 		const struct ftr__mapping *map = &m->maps.list[i];
-		if (map->readable && map->writable && !map->executable)
+		/* Stacks are executable where a program wants nested functions. */
+		if (map->readable && map->writable)
 			ok = check_mapping(m, pagemap, map, &budget);
 	}
 	if (pagemap >= 0)

@@ -370,6 +370,15 @@ static int remember(const struct sigaction *current)
 	return 0;
 }
 
+bool ftr__trap_hands_on(void)
+{
+	const struct predecessor *p = predecessor;
+
+	while (p && (p->action.sa_handler == SIG_DFL || p->action.sa_handler == SIG_IGN))
+		p = p->older;
+	return p;
+}
+
 /* A trap interrupts no system call, a sent signal does: whether the call goes on
  * after it is for the one to say whom it is for. */
 static int restart_flag(const struct sigaction *current)

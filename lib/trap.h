@@ -30,6 +30,10 @@ void ftr__trap_commit(void);
 void ftr__trap_rollback(void);
 void ftr__trap_unpublish(void);
 
+/* Whether the application has, or had, a handler that signals go to which are
+ * not ours: it may run for long, wherever such a signal came. */
+bool ftr__trap_hands_on(void);
+
 /* Returns once no thread is in the handler that was in it at the call. */
 void ftr__trap_quiesce(void);
 

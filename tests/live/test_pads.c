@@ -239,6 +239,108 @@ START_TEST(test_frame_on_another_stack)
 }
 END_TEST
 
+/*
+ * The thread runs on and on in a signal's handler: neither blocked nor trapping,
+ * so nothing but memory tells of the pad.  Its stack may be executable, as those
+ * of programs with nested functions are; the handler may be the one that had
+ * SIGTRAP before the library.
+ */
+enum { ORDINARY, EXECUTABLE_STACK, TRAP_HANDLER, RUNNING_KINDS };
+
+static atomic_bool in_handler, leave_handler;
+
+static void spin_in_handler(int sig)
+{
+	atomic_store(&in_handler, true);
+	while (!atomic_load_explicit(&leave_handler, memory_order_relaxed))
+		;
+}
+
+/* The pad's address is in the signal's frame alone, not in `step` as well. */
+static bool arrived(struct step *self, uintptr_t ip)
+{
+	if (ip != self->ip)
+		return false;
+	self->ip = 0;
+	return true;
+}
+
+static void spin_at_ip(struct step *self, uintptr_t ip)
+{
+	if (arrived(self, ip))
+		spin_in_handler(SIGTRAP);
+}
+
+static void raise_once(struct step *self, uintptr_t ip)
+{
+	if (arrived(self, ip))
+		raise(SIGUSR1);
+}
+
+static void *run_step(void *arg)
+{
+	struct step *self = arg;
+
+	self->result = step_call(self, self->fn, self->argument);
+	return NULL;
+}
+
+static void start_on_stack(struct step *self, int protection)
+{
+	const size_t size = 1 << 20;
+	void *stack = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_attr_t attr;
+
+	ck_assert(stack != MAP_FAILED);
+	pthread_attr_init(&attr);
+	ck_assert_int_eq(pthread_attr_setstack(&attr, stack, size), 0);
+	ck_assert_int_eq(pthread_create(&self->thread, &attr, run_step, self), 0);
+	pthread_attr_destroy(&attr);
+}
+
+static void catch_running(int kind)
+{
+	struct sigaction action = { .sa_handler = spin_in_handler };
+	struct sigaction trap;
+
+	/* Those that Check has caught. */
+	for (int sig = 1; sig < SIGRTMAX; sig++)
+		signal(sig, SIG_DFL);
+	step_install(0);
+	if (kind == TRAP_HANDLER)
+		return;
+	sigaction(SIGTRAP, NULL, &trap);
+	sigaddset(&trap.sa_mask, SIGUSR1);
+	sigaction(SIGTRAP, &trap, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+START_TEST(test_thread_running_in_a_handler)
+{
+	live_fn pad = live_pads[40 + _i];
+	struct ftr_group *group;
+
+	catch_running(_i);
+	ck_ok(ftr_init(NULL));
+	group = pad_group(pad);
+	step.at = _i == TRAP_HANDLER ? spin_at_ip : raise_once;
+	step.ip = live_ip(pad) + 2;
+	step.fn = pad;
+	step.argument = 1;
+	start_on_stack(&step, PROT_READ | PROT_WRITE |
+				      (_i == EXECUTABLE_STACK ? PROT_EXEC : 0));
+	while (!atomic_load(&in_handler))
+		sched_yield();
+	ck_fails(ftr_group_attach(group), -EAGAIN);
+	ck_assert(virgin(pad));
+	atomic_store(&leave_handler, true);
+	ck_assert_int_eq(pthread_join(step.thread, NULL), 0);
+	ck_assert_int_eq(step.result, 2);
+	expect_attachable(group, pad);
+	ck_ok(ftr_group_free(group));
+}
+END_TEST
+
 /** One pad is occupied: those without it can be had. */
 START_TEST(test_other_pads_meanwhile)
 {
@@ -443,6 +545,7 @@ int main(void)
 
 	add_loop(suite, "inside", test_thread_inside_a_pad, 1, 5);
 	add_loop(suite, "ends", test_thread_at_the_ends_of_a_pad, 0, 2);
+	add_loop(suite, "running", test_thread_running_in_a_handler, 0, RUNNING_KINDS);
 	add_loop(suite, "stepping", test_stepping_through_a_virgin_pad, 0, 2);
 	add_loop(suite, "busy elsewhere", test_busy_untraced_threads_are_no_obstacle, 1, 5);
 	LIVE_CASE(suite, test_thread_inside_a_pad_on_altstack, 60);
