@@ -20,8 +20,8 @@
  *              to have left if it used processor time over several membarriers
  *              (each of them interrupts the processor it runs on and lets it go
  *              on: it cannot have stood still), and no saved pc can be anywhere:
- *              the process has no signal handlers of its own, or a look at all
- *              its writable memory that is present found none
+ *              the process has no signal handlers of its own, or a look, after
+ *              that, at all its writable memory that is present found none
  */
 #include "lib/rendezvous.h"
 
@@ -56,6 +56,7 @@ enum {
 struct task {
 	pid_t tid;
 	bool clear;
+	bool moved; /* it ran on since the look began */
 	unsigned rounds;
 	uint64_t cpu_first, cpu_last;
 };
@@ -350,6 +351,7 @@ static void look_at(struct meeting *m, struct task *task)
 		task->clear = true;
 		break;
 	case BLOCKED:
+		task->moved = true; /* or marked as inside here */
 		check_word(m, pc);
 		check_stack(m, sp);
 		/* Blocked still, or again: what was read is not of a frame that
@@ -360,7 +362,8 @@ static void look_at(struct meeting *m, struct task *task)
 		break;
 	case RUNNING:
 	case UNKNOWN:
-		task->clear = m->memory_clear && progressed(task);
+		task->moved |= progressed(task);
+		task->clear = m->memory_clear && task->moved;
 		break;
 	}
 }
@@ -546,6 +549,18 @@ static bool check_memory(struct meeting *m)
 
 /* --- the meeting ------------------------------------------------------------ */
 
+/*
+ * A look at memory tells of a thread only that moved before: one that stands
+ * inside has not saved its pc yet, and may do so, in a signal's frame, later.
+ */
+static bool all_moved(const struct meeting *m)
+{
+	for (size_t i = 0; i < m->n_tasks; i++)
+		if (!m->tasks[i].clear && !m->tasks[i].moved)
+			return false;
+	return true;
+}
+
 /* Until all threads are known about, or the time is up. */
 static bool look_until(struct meeting *m, uint64_t start)
 {
@@ -555,7 +570,7 @@ static bool look_until(struct meeting *m, uint64_t start)
 	while ((left = look_at_all(m)) != 0 && now_ms() < m->deadline) {
 		struct timespec pause = { 0, 100000 };
 
-		if (!tried_memory && now_ms() - start >= MEMORY_LOOK_MS) {
+		if (!tried_memory && now_ms() - start >= MEMORY_LOOK_MS && all_moved(m)) {
 			tried_memory = true;
 			m->memory_clear = check_memory(m);
 		}
