@@ -11,18 +11,18 @@
 FTR__BARE static bool push_call(void *ucontext, uintptr_t next, uintptr_t target,
 				ftr__stub_fn *stub)
 {
-	uintptr_t sp = trap_sp(ucontext) - sizeof next;
+	uintptr_t sp = ftr__x86_trap_sp(ucontext) - sizeof next;
 
 	*(uintptr_t *)sp = next;
-	gregs(ucontext)[REG_ESP] = (greg_t)sp;
-	trap_resume(ucontext, target);
+	ftr__x86_gregs(ucontext)[REG_ESP] = (greg_t)sp;
+	ftr__x86_trap_resume(ucontext, target);
 	return true;
 }
 
 FTR__BARE static bool naive_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
 				    unsigned length, ftr__stub_fn *stub)
 {
-	return ftr__x86_emulate(ucontext, ip, bytes, length, push_call, trap_resume, stub);
+	return ftr__x86_emulate(ucontext, ip, bytes, length, push_call, stub);
 }
 
 static struct ftr_backend naive;
