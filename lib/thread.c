@@ -79,12 +79,16 @@ static pid_t reclaiming;
 /*
  * One at a time takes nodes that have an owner: else one could see that a
  * thread has ended, and free its node when the next thread of the same id, or
- * of any, owns it already.  Who does it has signals blocked and is soon done;
- * who waits for it a while, in vain, goes on without.
+ * of any, owns it already.  Who does it has signals blocked and is soon done,
+ * unless it lost its processor; who waits for it some milliseconds, in vain,
+ * goes on without.
  */
 FTR__BARE static bool reclaim_begin(pid_t tid)
 {
-	for (unsigned tries = 0; tries < 16; tries++) {
+	enum { YIELDS = 16, NAPS = 64, NAP_NS = 100000 };
+	const struct timespec nap = { 0, NAP_NS };
+
+	for (unsigned tries = 0; tries < YIELDS + NAPS; tries++) {
 		pid_t before = 0;
 		if (__atomic_compare_exchange_n(&reclaiming, &before, tid, false, __ATOMIC_ACQUIRE,
 						__ATOMIC_RELAXED))
@@ -96,8 +100,10 @@ FTR__BARE static bool reclaim_begin(pid_t tid)
 		if (ftr__sys_tgkill(ftr__sys_getpid(), before, 0) == NO_SUCH_THREAD)
 			__atomic_compare_exchange_n(&reclaiming, &before, 0, false,
 						    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-		else
+		else if (tries < YIELDS)
 			ftr__syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		else
+			ftr__syscall(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
 	}
 	return false;
 }
