@@ -468,7 +468,10 @@ static int run_guarded(struct run *run)
 	int cancel;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	self->api_depth = 1;
+	uintptr_t outer = self->api_frame;
+	self->api_frame = (uintptr_t)__builtin_frame_address(0);
 	int result = run_refreshed(run);
+	self->api_frame = outer;
 	self->api_depth = 0;
 	if (ftr__grace_pending() && !ftr__thread_inside())
 		ftr__grace_poll();

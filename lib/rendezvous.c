@@ -67,7 +67,6 @@ struct meeting {
 	struct task *tasks;
 	size_t n_tasks;
 	int mem; /* /proc/self/mem, for reading */
-	bool own; /* the calling thread's stack, too */
 	struct ftr__maps maps; /* where stacks end */
 	bool memory_clear; /* no saved pc in all writable memory */
 	uint64_t deadline; /* by now_ms() */
@@ -589,6 +588,18 @@ static size_t count_occupied(const struct meeting *m)
 	return n;
 }
 
+/*
+ * Where the look at the own stack begins: the frames from the call of the library
+ * on have all kinds of words, the same each time, and no saved pc that is inside.
+ * Above there may be one: of a signal whose handler called.
+ */
+static uintptr_t own_start(void)
+{
+	uintptr_t frame = ftr__self ? ftr__self->api_frame : 0;
+
+	return frame ? frame : (uintptr_t)__builtin_frame_address(0);
+}
+
 /* Forget what was seen: nobody can have entered since, but some have left. */
 static void look_again(struct meeting *m)
 {
@@ -597,8 +608,7 @@ static void look_again(struct meeting *m)
 	for (size_t i = 0; i < m->n_tasks; i++)
 		m->tasks[i] = (struct task){ .tid = m->tasks[i].tid };
 	FTR__PUBLISH(current_number, current_number + 1);
-	if (m->own)
-		check_stack(m, (uintptr_t)__builtin_frame_address(0));
+	check_stack(m, own_start());
 }
 
 /* Rounds of looks: for what is occupied in one may be free in the next. */
@@ -639,9 +649,9 @@ bool ftr__rendezvous_alone(void)
 	return threads == 1;
 }
 
-static long rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms, bool own)
+long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 {
-	struct meeting m = { .ranges = ranges, .n = n, .own = own };
+	struct meeting m = { .ranges = ranges, .n = n };
 	int result = 0;
 
 	m.mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
@@ -668,14 +678,4 @@ static long rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms
 	free(m.tasks);
 	ftr__maps_free(&m.maps);
 	return left;
-}
-
-long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
-{
-	return rendezvous(ranges, n, timeout_ms, true);
-}
-
-long ftr__rendezvous_others(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
-{
-	return rendezvous(ranges, n, timeout_ms, false);
 }

@@ -25,9 +25,6 @@ struct ftr__inside {
  */
 long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms);
 
-/* The same of all threads but the calling one, which is known to be outside. */
-long ftr__rendezvous_others(struct ftr__inside *ranges, size_t n, unsigned timeout_ms);
-
 /* Memory of the library's, in whole pages, that holds such addresses and no
  * thread's saved pc: no look at all memory goes there.  Up to 512 times. */
 void ftr__rendezvous_ignore(uintptr_t start, uintptr_t end);

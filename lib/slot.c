@@ -291,9 +291,7 @@ static void reclaim(void)
 	}
 	size_t n = late_ranges(ranges);
 	qsort(ranges, n, sizeof *ranges, by_start);
-	/* This thread came by a call of the library: it is late nowhere.  Its stack
-	 * has all kinds of words, at the same place each time. */
-	long left = ftr__rendezvous_others(ranges, n, RECLAIM_MS);
+	long left = ftr__rendezvous(ranges, n, RECLAIM_MS);
 	if (left >= 0 && ftr__grace_wait(RECLAIM_MS, &late) == 0)
 		free_waiting(ranges, n, (size_t)left);
 	free(ranges);

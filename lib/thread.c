@@ -173,6 +173,7 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->looking = 0;
 	node->walks = 0;
 	node->api_depth = 0;
+	node->api_frame = 0;
 	node->quiet = 0;
 	node->looked = 0;
 	node->error[0] = 0;

@@ -32,6 +32,7 @@ struct ftr__thread {
 	pid_t tid;
 	/* How deep its thread is in the library's own calls (lib/core.h). */
 	uint32_t api_depth;
+	uintptr_t api_frame; /* where the call of the library under way began; 0: none */
 	/* How deep it is in ftr__grace_quietly(). */
 	uint32_t quiet;
 	/* How deep it is in walks over the loader's list (lib/loader.c). */
