@@ -10,6 +10,7 @@
  */
 #include "lib/dispatch.h"
 
+#include "lib/batch.h"
 #include "lib/grace.h"
 #include "lib/group.h"
 #include "lib/hot.h"
@@ -103,12 +104,20 @@ FTR__BARE int ftr__run_checked(uintptr_t ip, uintptr_t parent_ip, struct ftr_gro
 
 /*
  * Late in a slot that its site left: the site's instruction, whatever it is by
- * now, runs anew, and with it the caller that its set needs.
+ * now, runs anew, and with it the caller that its set needs.  Where a batch
+ * could not be undone that may be a call of this very slot, for ever: there the
+ * function goes on untraced.
  */
+FTR__BARE static void run_site_again(struct ftr_regs *regs, uintptr_t ip)
+{
+	if (!FTR__READ_ONCE(ftr__batch_stuck))
+		ftr__backend->regs_resume(regs, ip);
+}
+
 FTR__BARE int ftr__run_retired(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 			       struct ftr_regs *regs)
 {
-	ftr__backend->regs_resume(regs, ip);
+	run_site_again(regs, ip);
 	return 0;
 }
 
@@ -122,7 +131,7 @@ FTR__BARE static void dispatch_nested(const struct ftr__slot_hot *hot, struct ft
 	const struct ftr__set *set = FTR__FETCH(hot->set);
 
 	if (set->any & FTR__SET_RETIRED)
-		ftr__backend->regs_resume(regs, ip);
+		run_site_again(regs, ip);
 	else
 		run_each(set, ip, parent_ip, regs, true);
 }

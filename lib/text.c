@@ -113,7 +113,7 @@ static bool unprotect(const struct ftr__text_window *w)
 		if (mprotect((void *)w->ranges[i].start, w->ranges[i].end - w->ranges[i].start,
 			     PROT_READ | PROT_WRITE | PROT_EXEC)) {
 			int error = errno;
-			protect(w, i);
+			protect(w, i + 1); /* a part of it may be writable */
 			errno = error;
 			return false;
 		}
