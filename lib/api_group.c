@@ -11,6 +11,7 @@
 #include "lib/group.h"
 #include "lib/module.h"
 #include "lib/options.h"
+#include "lib/record.h"
 #include "lib/thread.h"
 
 /* --- making and freeing ------------------------------------------------------------ */
@@ -23,12 +24,17 @@ static int check_options(const struct ftr_group_options *o)
 
 	if (o->flags & ~known)
 		return ftr__fail(EINVAL, "ftr_group_options: unknown flags %#x", o->flags & ~known);
-	if (o->exit)
-		return ftr__fail(EOPNOTSUPP, "exit handlers are not available in this version");
-	if (!o->entry)
-		return ftr__fail(EINVAL, "ftr_group_options: no entry handler");
-	if (o->entry_data_size)
-		return ftr__fail(EINVAL, "ftr_group_options: entry data without an exit handler");
+	if (!o->entry && !o->exit)
+		return ftr__fail(EINVAL, "ftr_group_options: neither an entry nor an exit handler");
+	if (!o->exit && (o->entry_data_size || o->flags & FTR_GROUP_UNWOUND_EXITS))
+		return ftr__fail(EINVAL, "ftr_group_options: entry data, or exits of unwound frames,"
+				 " without an exit handler");
+	if (o->entry_data_size > FTR_ENTRY_DATA_MAX)
+		return ftr__fail(EINVAL, "ftr_group_options: %u bytes of entry data, at most %u",
+				 o->entry_data_size, FTR_ENTRY_DATA_MAX);
+	if (o->exit && ftr__backend->shadow_stack())
+		return ftr__fail(EOPNOTSUPP, "exit handlers are not available to a thread with a"
+				 " hardware shadow stack");
 	if (o->flags & FTR_GROUP_NO_SIMD && o->flags & FTR_GROUP_ALL_VECTORS)
 		return ftr__fail(EINVAL, "ftr_group_options: FTR_GROUP_NO_SIMD and"
 				 " FTR_GROUP_ALL_VECTORS contradict each other");
@@ -47,6 +53,10 @@ static int new_locked(void *arg)
 {
 	struct new_args *args = arg;
 
+	int result = args->options->exit ? ftr__record_init() : 0;
+
+	if (result)
+		return result;
 	*args->group = ftr__group_new(args->options);
 	return *args->group ? 0 : ftr__fail(ENOMEM, "no memory for a group");
 }

@@ -6,6 +6,7 @@
  */
 #include "lib/backend.h"
 #include "lib/error.h"
+#include "lib/exit.h"
 #include "lib/group.h"
 #include "lib/hot.h"
 #include "lib/slot.h"
@@ -82,6 +83,72 @@ FTR_API int ftr_regs_set_return_value(struct ftr_regs *regs, uintptr_t value)
 		return no_regs();
 	*ftr__backend->regs_return(regs) = value;
 	return 0;
+}
+
+FTR_API uintptr_t ftr_regs_return_value2(const struct ftr_regs *regs)
+{
+	return regs ? *ftr__backend->regs_return2((struct ftr_regs *)regs) : 0;
+}
+
+FTR_API int ftr_regs_set_return_value2(struct ftr_regs *regs, uintptr_t value)
+{
+	if (!regs)
+		return no_regs();
+	*ftr__backend->regs_return2(regs) = value;
+	return 0;
+}
+
+/*
+ * Where a value that is returned on the x87 stack is: taken from there, or, in a
+ * set that promised general registers only, still on it.
+ */
+static long double *x87_of(const struct ftr_regs *regs, unsigned n)
+{
+	struct ftr__hooking *hooking = regs ? ftr__exit_hooking(regs) : NULL;
+
+	if (!hooking || !hooking->exits || hooking->unwound || n > 1)
+		return NULL;
+	if (hooking->live_x87)
+		ftr__backend->x87_peek(n, &hooking->x87[n]);
+	else if (n >= hooking->n_x87)
+		return NULL;
+	return &hooking->x87[n];
+}
+
+/* For ftr_regs_return_x87(), whose result can't be written in C that knows
+ * general registers alone (backends/<arch>/x87.S). */
+const long double *ftr__regs_return_x87(const struct ftr_regs *regs, unsigned n);
+const long double *ftr__regs_return_x87(const struct ftr_regs *regs, unsigned n)
+{
+	return x87_of(regs, n);
+}
+
+FTR_API int ftr_regs_set_return_x87(struct ftr_regs *regs, unsigned n, const long double *value)
+{
+	long double *at = x87_of(regs, n);
+
+	if (!at || !value)
+		return ftr__fail_plain(EINVAL, "no value is returned there on the x87 stack");
+	if (ftr__exit_hooking(regs)->live_x87)
+		return ftr__fail_plain(EINVAL, "a group with FTR_GROUP_NO_SIMD can't change what is"
+				       " on the x87 stack");
+	__builtin_memcpy(at, value, 10);
+	return 0;
+}
+
+FTR_API void *ftr_entry_data(struct ftr_regs *regs)
+{
+	struct ftr__hooking *hooking = regs ? ftr__exit_hooking(regs) : NULL;
+	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
+
+	return hooking && head->group->member.data_size ? hooking->data : NULL;
+}
+
+FTR_API int ftr_regs_unwound(const struct ftr_regs *regs)
+{
+	struct ftr__hooking *hooking = regs ? ftr__exit_hooking(regs) : NULL;
+
+	return hooking && hooking->unwound;
 }
 
 FTR_API int ftr_regs_override_return(struct ftr_regs *regs, uintptr_t value)

@@ -40,7 +40,22 @@ struct ftr__slot_cfi {
 	const uint8_t *bytes;  /* DW_CFA_* instructions; data in units of -sizeof(void *) */
 	uint8_t size;
 	uint8_t return_column; /* the register number of the return address */
+	bool exact;            /* a return address into it is looked up as it is, like
+				* a signal frame's */
 };
+
+/* A cell's length; its words lie as far apart, as many bytes behind it as all
+ * cells are long. */
+enum { FTR__CELL_SIZE = 32 };
+#define FTR__CELLS_SIZE (sizeof(void *) == 8 ? 32u << 20 : 2u << 20)
+
+/* What a cell reads. */
+struct ftr__cell_words {
+	uintptr_t parent; /* where its call's return goes on */
+	uintptr_t body;   /* what is called */
+	uintptr_t caller; /* sees to the exit handlers, and then returns to parent */
+	uintptr_t pushed; /* as a slot's: where a struct ftr__slot_hot lies */
+} __attribute__((aligned(FTR__CELL_SIZE)));
 
 /* In the trap handler: the address of a stub that pushes `next` and goes to
  * `target` (lib/stub.h); 0: none is to be had. */
@@ -104,8 +119,35 @@ struct ftr_backend {
 	/* What a variable of a thread lies a fixed distance from. */
 	uintptr_t (*thread_pointer)(void);
 	/* The caller (entry routine) for a set of handlers with these
-	 * FTR_GROUP_* among them. */
-	uintptr_t (*caller)(uint32_t flags, enum ftr__vectors vectors);
+	 * FTR_GROUP_* among them.  jumped: it goes on by a jump, not by a return,
+	 * since no call led to it (lib/jump.h). */
+	uintptr_t (*caller)(uint32_t flags, enum ftr__vectors vectors, bool jumped);
+
+	/* --- return hooks (lib/jump.h, lib/record.h) --- */
+
+	uint8_t jump_size;       /* code bytes of a stub that a site jumps to */
+	/* Write n such stubs that are to stand at `at`.  Stub i pushes the first of
+	 * the two words i and goes to the second. */
+	void (*jumps_emit)(uint8_t *code, uintptr_t at, size_t n, size_t data_distance);
+	struct ftr__slot_cfi jump_cfi;
+	/*
+	 * Write n cells of FTR__CELL_SIZE bytes that are to stand at `at`, their
+	 * struct ftr__cell_words data_distance bytes behind each.  A cell is entered as
+	 * the traced function was: it drops the return address into the parent,
+	 * calls words.body, pushes words.parent and words.pushed, and goes to
+	 * words.caller.
+	 */
+	void (*cells_emit)(uint8_t *code, uintptr_t at, size_t n, size_t data_distance);
+	uint8_t cell_enter;      /* where in a cell a return enters it */
+	uint8_t cell_return;     /* what a cell's call pushes: offset in the cell */
+	struct ftr__slot_cfi cell_cfi;
+
+	/* The x87 stack: whether its top is empty; take the top, put it back. */
+	bool (*x87_is_empty)(void);
+	void (*x87_pop)(long double *value);
+	void (*x87_push)(const long double *value);
+	/* A copy of its n-th value, or 0. */
+	void (*x87_peek)(unsigned n, long double *value);
 
 	/* --- registers --- */
 
@@ -113,6 +155,9 @@ struct ftr_backend {
 	uintptr_t (*regs_slot)(const struct ftr_regs *regs);
 	/* Go on at ip, whatever is set as the traced function's ip. */
 	void (*regs_resume)(struct ftr_regs *regs, uintptr_t ip);
+	uintptr_t (*regs_resume_at)(const struct ftr_regs *regs);
+	/* The same for a cell, under a jumped caller. */
+	void (*regs_resume_cell)(struct ftr_regs *regs, uintptr_t cell);
 	struct pt_regs *(*regs_pt_regs)(struct ftr_regs *regs);
 	uintptr_t (*regs_ip)(const struct ftr_regs *regs);
 	void (*regs_set_ip)(struct ftr_regs *regs, uintptr_t ip);
@@ -121,7 +166,10 @@ struct ftr_backend {
 	/* Where the n-th integer argument lies. */
 	uintptr_t *(*regs_arg)(struct ftr_regs *regs, unsigned n);
 	uintptr_t *(*regs_return)(struct ftr_regs *regs);
+	uintptr_t *(*regs_return2)(struct ftr_regs *regs);
 	void *(*regs_vector)(struct ftr_regs *regs, unsigned n, size_t *width);
+	/* Whether the calling thread's returns are checked by hardware (R6). */
+	bool (*shadow_stack)(void);
 	/* A routine that does nothing but return to the traced function's caller. */
 	uintptr_t just_return;
 };

@@ -17,6 +17,7 @@
 #include "lib/group.h"
 #include "lib/module.h"
 #include "lib/normal.h"
+#include "lib/record.h"
 #include "lib/thread.h"
 #include "lib/trap.h"
 #include "lib/update.h"
@@ -158,6 +159,7 @@ static int start(const struct ftr_options *options)
 	result = ftr__trap_install();
 	if (result)
 		return result;
+	ftr__record_set_depth(options->exit_depth);
 	core.flags = flags;
 	core.detach_timeout_ms =
 		options->detach_timeout_ms ? options->detach_timeout_ms : DETACH_TIMEOUT_MS;

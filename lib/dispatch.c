@@ -11,6 +11,7 @@
 #include "lib/dispatch.h"
 
 #include "lib/batch.h"
+#include "lib/exit.h"
 #include "lib/grace.h"
 #include "lib/group.h"
 #include "lib/hot.h"
@@ -34,7 +35,7 @@ FTR__BARE static bool listed(const struct ftr__threads *threads, pid_t tid)
 	return false;
 }
 
-FTR__BARE static bool excluded(const struct ftr_group *group, pid_t tid)
+FTR__BARE bool ftr__dispatch_excluded(const struct ftr_group *group, pid_t tid)
 {
 	const struct ftr__threads *threads = FTR__FETCH(group->threads);
 
@@ -79,7 +80,7 @@ FTR__BARE static void run_each(const struct ftr__set *set, uintptr_t ip, uintptr
 
 	for (uint32_t i = 0; i < set->n; i++) {
 		const struct ftr__member *m = &set->members[i];
-		if (excluded(m->group, tid))
+		if (ftr__dispatch_excluded(m->group, tid))
 			continue;
 		if (nested && (ftr__self->quiet || !(m->flags & FTR_GROUP_REENTRANT))) {
 			miss(m->group);
@@ -132,6 +133,8 @@ FTR__BARE static void dispatch_nested(const struct ftr__slot_hot *hot, struct ft
 
 	if (set->any & FTR__SET_RETIRED)
 		run_site_again(regs, ip);
+	else if (set->any & (FTR__MEMBER_EXIT | FTR__SET_RECORD))
+		ftr__exit_nested(set, ip, parent_ip, regs);
 	else
 		run_each(set, ip, parent_ip, regs, true);
 }
@@ -164,12 +167,14 @@ FTR__BARE void ftr__dispatch_slow(struct ftr_regs *regs, uintptr_t slot, uintptr
 	struct ftr__thread *self = ftr__thread_self();
 	uintptr_t ip = return_ip - hot->site_length;
 
-	if (!self)
+	if (!self) {
 		ftr__count(&ftr__dispatch_missed);
-	else if (self->frame && !ftr__thread_jumped_over(self, (uintptr_t)regs))
+		ftr__exit_lost(hot);
+	} else if (self->frame && !ftr__thread_jumped_over(self, (uintptr_t)regs)) {
 		dispatch_nested(hot, regs, ip, parent_ip);
-	else
+	} else {
 		dispatch_outermost(self, hot, regs, ip, parent_ip);
+	}
 }
 
 /*

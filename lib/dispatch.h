@@ -7,8 +7,12 @@
 
 #include "lib/compiler.h"
 #include "lib/hot.h"
+#include <sys/types.h>
 
 /* Calls that a recursion guard left untraced. */
 extern ftr__counter ftr__dispatch_missed;
+
+/* Whether a group's handlers are not for this thread. */
+bool ftr__dispatch_excluded(const struct ftr_group *group, pid_t tid);
 
 #endif

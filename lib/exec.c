@@ -8,12 +8,12 @@
  */
 #include "lib/exec.h"
 
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/error.h"
 #include "lib/maps.h"
+#include "lib/sys.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -65,43 +65,63 @@ int ftr__exec_reserve(uintptr_t low, uintptr_t high, size_t code_size, size_t da
 	return 0;
 }
 
-static int memory_file(const void *code, size_t size)
+/* Descriptor, or negative. */
+FTR__BARE static long memory_file(const void *code, size_t size)
 {
-	int fd = memfd_create("ftr-trampolines", MFD_CLOEXEC | MFD_EXEC);
+	static const char name[] = "ftr-trampolines";
+	long fd = ftr__syscall(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_EXEC, 0, 0, 0, 0);
 
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create("ftr-trampolines", MFD_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	if (pwrite(fd, code, size, 0) == (ssize_t)size)
+	if (fd == -EINVAL)
+		fd = ftr__syscall(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0);
+	if (fd < 0 || ftr__syscall(SYS_write, fd, (long)code, (long)size, 0, 0, 0) == (long)size)
 		return fd;
-	close(fd);
+	ftr__syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 	return -1;
 }
 
-static bool seal_by_file(uintptr_t at, const void *code, size_t size)
+FTR__BARE static bool seal_by_file(uintptr_t at, const void *code, size_t size)
 {
-	int fd = memory_file(code, size);
+	long fd = memory_file(code, size);
 
 	if (fd < 0)
 		return false;
-	void *p = mmap((void *)at, size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0);
-	close(fd);
-	return p != MAP_FAILED;
+	long p = ftr__syscall(
+#ifdef SYS_mmap2
+		SYS_mmap2,
+#else
+		SYS_mmap,
+#endif
+		(long)at, (long)size, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	ftr__syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+	return p == (long)at;
 }
 
-static bool seal_by_mprotect(uintptr_t at, const void *code, size_t size)
+/* Words: a loop over bytes would be made a call of memcpy(3). */
+FTR__BARE static long seal_by_mprotect(uintptr_t at, const void *code, size_t size)
 {
-	if (mprotect((void *)at, size, PROT_READ | PROT_WRITE))
-		return false;
-	memcpy((void *)at, code, size);
-	return mprotect((void *)at, size, PROT_READ | PROT_EXEC) == 0;
+	volatile uintptr_t *to = (volatile uintptr_t *)at;
+	const uintptr_t *from = code;
+	long result = ftr__syscall(SYS_mprotect, (long)at, (long)size, PROT_READ | PROT_WRITE,
+				   0, 0, 0);
+
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < size / sizeof *to; i++)
+		to[i] = from[i];
+	return ftr__syscall(SYS_mprotect, (long)at, (long)size, PROT_READ | PROT_EXEC, 0, 0, 0);
+}
+
+FTR__BARE bool ftr__exec_seal_quietly(uintptr_t at, const void *code, size_t size)
+{
+	return seal_by_file(at, code, size) || seal_by_mprotect(at, code, size) == 0;
 }
 
 int ftr__exec_seal(uintptr_t at, const void *code, size_t code_size)
 {
-	if (seal_by_file(at, code, code_size) || seal_by_mprotect(at, code, code_size))
+	if (seal_by_file(at, code, code_size))
 		return 0;
-	return ftr__fail(EACCES, "trampolines can't be made executable (errno %d): a security"
-			 " policy of the system forbids it", errno);
+	long result = seal_by_mprotect(at, code, code_size);
+	return !result ? 0
+		       : ftr__fail(EACCES, "trampolines can't be made executable (errno %ld): a"
+					   " security policy of the system forbids it", -result);
 }

@@ -23,4 +23,7 @@ int ftr__exec_reserve(uintptr_t low, uintptr_t high, size_t code_size, size_t da
  */
 int ftr__exec_seal(uintptr_t at, const void *code, size_t code_size);
 
+/* The same without a sentence: async-signal-safe, system calls alone. */
+bool ftr__exec_seal_quietly(uintptr_t at, const void *code, size_t code_size);
+
 #endif

@@ -18,14 +18,26 @@
 
 static struct ftr_group *groups;
 
+/* Of a group that has an exit handler alone. */
+FTR__BARE static int no_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			      struct ftr_regs *regs)
+{
+	return 0;
+}
+
 struct ftr_group *ftr__group_new(const struct ftr_group_options *options)
 {
 	struct ftr_group *group = calloc(1, sizeof *group);
 
 	if (!group)
 		return NULL;
-	group->member = (struct ftr__member){ .entry = options->entry, .group = group,
-					      .flags = options->flags };
+	group->member = (struct ftr__member){
+		.entry = options->entry ? options->entry : no_entry,
+		.group = group,
+		.flags = options->flags | (options->exit ? FTR__MEMBER_EXIT : 0),
+		.exit = options->exit,
+		.data_size = options->entry_data_size,
+	};
 	group->data = options->data;
 	group->name = strdup(options->name ? options->name : "");
 	group->list_changed = true;
@@ -388,6 +400,12 @@ static uint64_t leavings;
 
 static void leave(struct ftr_group *group)
 {
+	if (group->member.flags & FTR__MEMBER_EXIT) {
+		/* Pending ones are cancelled (H8): for good, so the sets so far
+		 * are not to be used again. */
+		ftr__set_cancel_exits(group);
+		group->list_changed = true;
+	}
 	group->state = FTR__GROUP_LEAVING;
 	group->left_at = leavings;
 	free(group->left.list);

@@ -5,6 +5,7 @@
 noinst_LTLIBRARIES += libftr_core.la
 libftr_core_la_SOURCES = \
 	lib/api.c \
+	lib/api_exit.c \
 	lib/api_group.c \
 	lib/api_regs.c \
 	lib/api_site.c \
@@ -18,11 +19,13 @@ libftr_core_la_SOURCES = \
 	lib/elffile.c lib/elffile.h \
 	lib/error.c lib/error.h \
 	lib/exec.c lib/exec.h \
+	lib/exit.c lib/exit.h \
 	lib/filter.c lib/filter.h \
 	lib/grace.c lib/grace.h \
 	lib/hazard.c lib/hazard.h \
 	lib/group.c lib/group.h \
 	lib/hot.h \
+	lib/jump.c lib/jump.h \
 	lib/loader.c lib/loader.h \
 	lib/maps.c lib/maps.h \
 	lib/module.c lib/module.h \
@@ -30,28 +33,33 @@ libftr_core_la_SOURCES = \
 	lib/options.h \
 	lib/patches.c lib/patches.h \
 	lib/plan.c lib/plan.h \
+	lib/record.c lib/record.h \
 	lib/rendezvous.c lib/rendezvous.h \
 	lib/set.c lib/set.h \
 	lib/site.c lib/site.h \
 	lib/slot.c lib/slot.h \
+	lib/stack.c lib/stack.h \
 	lib/stub.c lib/stub.h \
 	lib/sys.h \
 	lib/text.c lib/text.h \
 	lib/thread.c lib/thread.h \
 	lib/trap.c lib/trap.h \
+	lib/unhooked.c lib/unhooked.h \
 	lib/unwind.c lib/unwind.h \
 	lib/update.c lib/update.h \
 	backends/x86/insn.c backends/x86/insn.h \
 	backends/x86/poke.c backends/x86/poke.h \
 	backends/x86/trap.c backends/x86/trap.h \
-	backends/x86/vectors.c backends/x86/vectors.h
+	backends/x86/vectors.c backends/x86/vectors.h \
+	backends/x86/x87.c backends/x86/x87.h
 if BACKEND_I386
 libftr_core_la_SOURCES += \
 	backends/i386/backend.c \
 	backends/i386/frame.h \
 	backends/i386/entry.S \
 	backends/i386/fentry.S \
-	backends/i386/syscall.S
+	backends/i386/syscall.S \
+	backends/i386/x87.S
 endif
 if BACKEND_X86_64
 libftr_core_la_SOURCES += \
@@ -59,7 +67,8 @@ libftr_core_la_SOURCES += \
 	backends/x86_64/frame.h \
 	backends/x86_64/entry.S \
 	backends/x86_64/fentry.S \
-	backends/x86_64/syscall.S
+	backends/x86_64/syscall.S \
+	backends/x86_64/x87.S
 endif
 
 # General registers alone: the hot path runs before vector registers are saved,

@@ -221,8 +221,7 @@ bool ftr__module_same(const struct ftr__module *m, const struct ftr__loaded *loa
 						     site->length);
 		if (!(site->flags & FTR__SITE_TOUCHED) || !(site->flags & FTR__SITE_NORMAL))
 			continue;
-		ftr__backend->text.encode(should, site->length, site->ip,
-					  ftr__site_target(site->slot));
+		ftr__site_encode(m, site, site->slot, site->flags & FTR__SITE_JUMPS, should);
 		written |= memcmp(should, site->found, site->length) != 0;
 	}
 	return written != as_found;

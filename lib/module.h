@@ -30,6 +30,7 @@ struct ftr__module {
 	size_t n_sites;
 	char *names;
 	struct ftr__refusal refusals[FTR__REFUSALS_MAX];
+	struct ftr__jumps *jumps;    /* stubs of its sites (lib/jump.h), or NULL */
 	bool registered;             /* by FTR_MODULE */
 	bool gone;                   /* no longer loaded: its pages are not touched */
 	const char *note;            /* why there are no sites, or NULL */

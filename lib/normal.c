@@ -101,7 +101,8 @@ int ftr__normal_restore(void)
 		return no_memory();
 	for (size_t i = 0; i < modules->n; i++)
 		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
-			if (ftr__site_restore(&modules->list[i]->sites[j], ftr__patches_next(&patches)))
+			if (ftr__site_restore(modules->list[i], &modules->list[i]->sites[j],
+					      ftr__patches_next(&patches)))
 				ftr__patches_add(&patches, modules->list[i]->sites[j].ip,
 					    modules->list[i]);
 	int result = ftr__patches_run(&patches, FTR__BATCH_NORMAL);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/record.h"
+
 enum { BUCKETS = 256 };
 
 struct ftr__set ftr__set_empty = { .run = ftr__run_checked, .arg = &ftr__set_empty, .refs = 1 };
@@ -19,6 +21,7 @@ const struct ftr__set ftr__set_retired = { .run = ftr__run_retired, .any = FTR__
 static struct ftr__set *buckets[BUCKETS];
 static struct ftr__set *let_go; /* since the latest ftr__set_age() */
 static struct ftr__set *aged;
+static struct ftr__set *pending; /* aged, and records hold them still */
 static uint64_t tickets;
 
 static uint64_t hash_members(const struct ftr__member *members, size_t n)
@@ -43,6 +46,13 @@ static bool same(const struct ftr__set *set, const struct ftr__member *members, 
 	return true;
 }
 
+enum ftr__vectors ftr__set_vectors(const struct ftr__set *set)
+{
+	if (set->any & FTR_GROUP_ALL_VECTORS)
+		return FTR__VECTORS_ALL;
+	return set->all & FTR_GROUP_NO_SIMD ? FTR__VECTORS_NONE : FTR__VECTORS_ARGS;
+}
+
 /* A lone group's handler is called by the callers themselves. */
 static void choose_run(struct ftr__set *set)
 {
@@ -50,10 +60,34 @@ static void choose_run(struct ftr__set *set)
 
 	set->run = checked ? ftr__run_checked : ftr__run_members;
 	set->arg = set;
-	if (set->n == 1 && !checked) {
+	if (set->n_exits) {
+		set->run = ftr__run_unhooked;
+	} else if (set->n == 1 && !checked) {
 		set->run = set->members[0].entry;
 		set->arg = set->members[0].group;
 	}
+}
+
+/* Lay out the data blocks, number the exits. */
+static bool prepare_exits(struct ftr__set *set)
+{
+	for (uint32_t i = 0; i < set->n; i++) {
+		struct ftr__member *m = &set->members[i];
+		if (!(m->flags & FTR__MEMBER_EXIT))
+			continue;
+		m->exit_bit = (uint8_t)set->n_exits++;
+		m->data_at = set->data_size;
+		set->data_size += (uint32_t)ftr__align_up(m->data_size, 16);
+	}
+	if (!set->n_exits)
+		return true;
+	set->hooked = malloc(sizeof *set->hooked);
+	if (!set->hooked)
+		return false;
+	set->exit_caller = ftr__backend->caller(set->any, ftr__set_vectors(set), false);
+	*set->hooked = (struct ftr__set){ .run = ftr__run_hooked, .arg = set,
+					  .any = set->any | FTR__SET_HOOKED };
+	return true;
 }
 
 static struct ftr__set *make(const struct ftr__member *members, size_t n, uint64_t hash)
@@ -67,6 +101,10 @@ static struct ftr__set *make(const struct ftr__member *members, size_t n, uint64
 	for (size_t i = 0; i < n; i++) {
 		set->any |= members[i].flags;
 		set->all &= members[i].flags;
+	}
+	if (!prepare_exits(set)) {
+		free(set);
+		return NULL;
 	}
 	choose_run(set);
 	set->next = buckets[hash % BUCKETS];
@@ -165,13 +203,53 @@ uint64_t ftr__set_age(void)
 	return ++tickets;
 }
 
+/* Free those of a list that no record holds. */
+static void free_unheld(struct ftr__set **list)
+{
+	while (*list) {
+		struct ftr__set *set = *list;
+		if (set->n_exits && ftr__record_holds(set)) {
+			list = &set->next;
+			continue;
+		}
+		*list = set->next;
+		free(set->hooked);
+		free(set);
+	}
+}
+
 void ftr__set_reap(uint64_t ticket)
 {
+	free_unheld(&pending);
 	if (!ticket || ticket != tickets)
 		return;
+	free_unheld(&aged);
 	while (aged) {
 		struct ftr__set *set = aged;
 		aged = set->next;
-		free(set);
+		set->next = pending;
+		pending = set;
 	}
+}
+
+static void cancel_in(struct ftr__set *set, const struct ftr_group *group)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		if (set->members[i].group == group)
+			FTR__PUBLISH(set->members[i].exit, NULL);
+}
+
+static void cancel_list(struct ftr__set *list, const struct ftr_group *group)
+{
+	for (; list; list = list->next)
+		cancel_in(list, group);
+}
+
+void ftr__set_cancel_exits(const struct ftr_group *group)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		cancel_list(buckets[i], group);
+	cancel_list(let_go, group);
+	cancel_list(aged, group);
+	cancel_list(pending, group);
 }

@@ -19,14 +19,29 @@ struct ftr__member {
 	uint64_t epoch;
 	/* When the group was attached: later ones come first. */
 	uint64_t order;
+	/* NULL: none, or the group was detached since (H8). */
+	ftr_exit_fn exit;
+	uint32_t data_size; /* of the entry's data block */
+	/* In a set: where in the record's block that begins, and which bit of
+	 * the record's `pending` stands for the exit. */
+	uint32_t data_at;
+	uint8_t exit_bit;
 };
 
 enum {
 	/* The group runs in certain threads alone. */
 	FTR__MEMBER_LIMITED = 1 << 16,
-	/* In `any` of ftr__set_retired alone. */
-	FTR__SET_RETIRED = 1 << 17
+	/* The group has an exit handler. */
+	FTR__MEMBER_EXIT = 1 << 17,
+	/* In `any` of ftr__set_retired alone; of a set's `hooked`; of a record's
+	 * own set (lib/record.h). */
+	FTR__SET_RETIRED = 1 << 18,
+	FTR__SET_HOOKED = 1 << 19,
+	FTR__SET_RECORD = 1 << 20
 };
+
+/* How many exit handlers a site can have: bits of a record's `pending`. */
+enum { FTR__EXITS_MAX = 64 };
 
 struct ftr__set {
 	/* What a caller calls, with `arg` for the group: a lone plain group's
@@ -39,6 +54,10 @@ struct ftr__set {
 	uint32_t refs;
 	uint64_t hash;
 	struct ftr__set *next; /* in its bucket, or among those to be freed */
+	/* With exit handlers: what slots run that sites jump to; `arg` is the set. */
+	struct ftr__set *hooked;
+	uintptr_t exit_caller; /* what runs the exits */
+	uint32_t n_exits, data_size;
 	struct ftr__member members[]; /* newest first (H10) */
 };
 
@@ -63,6 +82,25 @@ int ftr__run_checked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 /* Of the retired set. */
 int ftr__run_retired(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		     struct ftr_regs *regs);
+/* Some member has an exit handler: at a site that jumps, and at one whose
+ * function is left without exits (lib/exit.c). */
+int ftr__run_hooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+		    struct ftr_regs *regs);
+int ftr__run_unhooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+		      struct ftr_regs *regs);
+
+/* Of a record's own set: its exits. */
+int ftr__run_exits(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *record,
+		   struct ftr_regs *regs);
+
+/* The set that a slot's one is, or is the `hooked` of. */
+static inline struct ftr__set *ftr__set_of(const struct ftr__set *set)
+{
+	return (struct ftr__set *)(set->any & FTR__SET_HOOKED ? set->arg : set);
+}
+
+/* What has to be saved for all members. */
+enum ftr__vectors ftr__set_vectors(const struct ftr__set *set);
 
 /* A reference to the set of these members; NULL: no memory. */
 struct ftr__set *ftr__set_get(const struct ftr__member *members, size_t n);
@@ -74,10 +112,15 @@ void ftr__set_ref(struct ftr__set *set);
 /* The last reference gone, the set waits for ftr__set_reap(). */
 void ftr__set_unref(struct ftr__set *set);
 
+/* No exit handler of the group is called any more, but by threads that are about
+ * to: a grace period is due.  Such sets never serve again. */
+void ftr__set_cancel_exits(const struct ftr_group *group);
+
 /*
  * Freeing them: ftr__set_age() closes the list of what was let go so far, if
  * no earlier one is waited for, and returns that list's ticket; 0: there is
- * none.  After a grace period that began later, ftr__set_reap(ticket) frees it.
+ * none.  After a grace period that began later, ftr__set_reap(ticket) frees it;
+ * but for sets whose exits are pending: they stay until a later call.
  */
 uint64_t ftr__set_age(void);
 void ftr__set_reap(uint64_t ticket);

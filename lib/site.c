@@ -6,15 +6,21 @@
 
 #include <string.h>
 
+#include "lib/jump.h"
+
 uintptr_t ftr__site_target(uint32_t slot)
 {
 	return slot ? ftr__slot_address(slot) : 0;
 }
 
-bool ftr__site_holds(const struct ftr_site *site)
+void ftr__site_encode(const struct ftr__module *module, const struct ftr_site *site,
+		      uint32_t slot, bool jumps, uint8_t *bytes)
 {
-	return ftr__backend->text.check(&site->ip, 1, site->length,
-					ftr__site_target(site->slot)) == 1;
+	if (slot && jumps)
+		ftr__backend->text.encode_jump(bytes, site->length, site->ip,
+					       ftr__jump_stub(module, site));
+	else
+		ftr__backend->text.encode(bytes, site->length, site->ip, ftr__site_target(slot));
 }
 
 static void form_of(const struct ftr_site *site, struct ftr__form *form)
@@ -52,14 +58,15 @@ bool ftr__site_normalise(const struct ftr_site *site, struct ftr__span *span,
  * follow the head of one.  A longer pad has a boundary behind the call, where
  * a return address may point.
  */
-bool ftr__site_restore(const struct ftr_site *site, struct ftr__span *span)
+bool ftr__site_restore(const struct ftr__module *module, const struct ftr_site *site,
+		       struct ftr__span *span)
 {
 	if (!(site->flags & FTR__SITE_NORMAL) || site->pad != site->length)
 		return false;
 	*span = (struct ftr__span){ .n = 1, .literal = true, .size = site->length,
 				    .length = site->length };
-	ftr__backend->text.encode(span->before.bytes, site->length, site->ip,
-				  ftr__site_target(site->slot));
+	ftr__site_encode(module, site, site->slot, site->flags & FTR__SITE_JUMPS,
+			 span->before.bytes);
 	memcpy(span->after.bytes, site->found, FTR__PATCH_MAX);
 	return memcmp(span->before.bytes, span->after.bytes, site->length) != 0;
 }

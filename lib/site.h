@@ -11,7 +11,9 @@
 enum {
 	FTR__SITE_TOUCHED = 1, /* its bytes were written, or are about to be */
 	FTR__SITE_NORMAL = 2,  /* its bytes are those of its call or its nop */
-	FTR__SITE_LEFT = 4     /* left out of the update under way */
+	FTR__SITE_LEFT = 4,    /* left out of the update under way */
+	FTR__SITE_JUMPS = 8    /* with a slot: what stands there is no call of it, but
+				* a jump to the site's stub, which leads to it */
 };
 
 struct ftr_site {
@@ -34,8 +36,9 @@ struct ftr__module;
 /* The address that stands for a slot in a span: its code, or 0 for none. */
 uintptr_t ftr__site_target(uint32_t slot);
 
-/* Whether the site holds the bytes that it should. */
-bool ftr__site_holds(const struct ftr_site *site);
+/* The bytes of a site: a nop, the call of a slot, or a jump to its stub. */
+void ftr__site_encode(const struct ftr__module *module, const struct ftr_site *site,
+		      uint32_t slot, bool jumps, uint8_t *bytes);
 
 /*
  * The change that makes the bytes as found normal, or that puts them back.
@@ -43,7 +46,8 @@ bool ftr__site_holds(const struct ftr_site *site);
  */
 bool ftr__site_normalise(const struct ftr_site *site, struct ftr__span *span,
 			 unsigned *instructions);
-bool ftr__site_restore(const struct ftr_site *site, struct ftr__span *span);
+bool ftr__site_restore(const struct ftr__module *module, const struct ftr_site *site,
+		       struct ftr__span *span);
 
 static inline uintptr_t ftr__site_function(const struct ftr_site *site)
 {

@@ -24,7 +24,6 @@ enum {
 	AREA_SLOTS = 4096,
 	AREA_ROOM = AREA_SLOTS - 1, /* that serve: see area_make() */
 	SLOTS_MAX = sizeof(void *) == 8 ? 1 << 20 : 1 << 16,
-	NEAR = 16 << 20, /* where an area is best: see DESIGN, poke strategies */
 	/* How many waiting slots are worth a rendezvous, and how long, ms. */
 	RECLAIM_MIN = 1024,
 	RECLAIM_MS = 250
@@ -43,6 +42,7 @@ struct slot {
 	size_t users;
 	uint16_t area;
 	uint8_t site_length;
+	bool jumped;
 	uint8_t state;
 };
 
@@ -161,10 +161,10 @@ static int area_get(uintptr_t low, uintptr_t high, struct area **area)
 	uintptr_t top = high > UINTPTR_MAX - reach ? UINTPTR_MAX : low + reach;
 	uintptr_t bottom = high > reach ? high - reach : 0x10000;
 
-	*area = area_find(low, high, NEAR, true);
+	*area = area_find(low, high, FTR__SLOT_NEAR, true);
 	if (*area)
 		return 0;
-	int result = high - low < NEAR ? area_make(high, low + NEAR, true) : -ENOSPC;
+	int result = high - low < FTR__SLOT_NEAR ? area_make(high, low + FTR__SLOT_NEAR, true) : -ENOSPC;
 	if (result == -ENOSPC) {
 		*area = area_find(low, high, ftr__backend->reach, false);
 		if (*area)
@@ -198,12 +198,11 @@ static bool reaches(uint32_t number, uintptr_t low, uintptr_t high)
 	return within(&areas[slots[number].area], low, high, ftr__backend->reach);
 }
 
-static uint32_t find_owned(const struct ftr__set *set, unsigned site_length, uintptr_t low,
-			   uintptr_t high)
+static uint32_t find_owned(const struct ftr__set *set, const struct ftr__slot_for *sites)
 {
 	FOR_EACH_SLOT(i)
-		if (slots[i].owner == set && slots[i].site_length == site_length &&
-		    reaches(i, low, high))
+		if (slots[i].owner == set && slots[i].site_length == sites->site_length &&
+		    slots[i].jumped == sites->jumped && reaches(i, sites->low, sites->high))
 			return i;
 	return 0;
 }
@@ -318,37 +317,39 @@ static int make_slot(uintptr_t low, uintptr_t high, uint32_t *number)
 	return 0;
 }
 
+static const struct ftr__set *served(uint32_t number, const struct ftr__set *set)
+{
+	return slots[number].jumped ? set->hooked : set;
+}
+
 /* Store what the set needs; text calls the slot only after this. */
 static void serve(uint32_t number, struct ftr__set *set)
 {
 	const struct area *area = &areas[slots[number].area];
-	enum ftr__vectors vectors =
-		set->all & FTR_GROUP_NO_SIMD ? FTR__VECTORS_NONE : FTR__VECTORS_ARGS;
 
-	if (set->any & FTR_GROUP_ALL_VECTORS)
-		vectors = FTR__VECTORS_ALL;
 	ftr__slot_table[number].site_length = slots[number].site_length;
 	ftr__slot_table[number].flags = set->members[0].flags;
 	ftr__slot_table[number].self = (uintptr_t)&ftr__self - ftr__backend->thread_pointer();
-	area->words[number - area->first] = ftr__backend->caller(set->any, vectors);
-	FTR__PUBLISH(ftr__slot_table[number].set, set);
+	area->words[number - area->first] =
+		ftr__backend->caller(set->any, ftr__set_vectors(set), slots[number].jumped);
+	FTR__PUBLISH(ftr__slot_table[number].set, served(number, set));
 }
 
-long ftr__slot_get(struct ftr__set *set, unsigned site_length, uintptr_t low, uintptr_t high)
+long ftr__slot_get(struct ftr__set *set, const struct ftr__slot_for *sites)
 {
-	uint32_t number = find_owned(set, site_length, low, high);
+	uint32_t number = find_owned(set, sites);
 
 	if (!number) {
-		int result = make_slot(low, high, &number);
+		int result = make_slot(sites->low, sites->high, &number);
 		if (result)
 			return result;
 		ftr__set_ref(set); /* as owner */
 		ftr__set_ref(set); /* as what runs */
 		slots[number] = (struct slot){ .owner = set, .area = slots[number].area,
-					       .site_length = (uint8_t)site_length,
-					       .state = OWNED };
+					       .site_length = (uint8_t)sites->site_length,
+					       .jumped = sites->jumped, .state = OWNED };
 		serve(number, set);
-	} else if (ftr__slot_table[number].set != set) {
+	} else if (ftr__slot_table[number].set == &ftr__set_retired) {
 		ftr__set_ref(set); /* it was idle */
 		serve(number, set);
 	}
@@ -369,11 +370,11 @@ void ftr__slot_put(uint32_t number, size_t users)
 void ftr__slot_retire_idle(void)
 {
 	FOR_EACH_SLOT(i) {
-		struct ftr__set *set = (struct ftr__set *)ftr__slot_table[i].set;
+		const struct ftr__set *set = ftr__slot_table[i].set;
 		if (slots[i].users || set == &ftr__set_retired)
 			continue;
 		FTR__PUBLISH(ftr__slot_table[i].set, &ftr__set_retired);
-		ftr__set_unref(set);
+		ftr__set_unref(ftr__set_of(set));
 	}
 }
 

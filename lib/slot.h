@@ -8,7 +8,8 @@
  * routine) whose address stands in its data word.  The handler set of a slot
  * stands in a table by number.  So what changes is data alone.
  *
- * A slot belongs to one set (its owner), one length of site and one area.
+ * A slot belongs to one set (its owner), one length of site, one way to come
+ * there and one area.
  * When no site calls it any more it is *idle*: a thread that is late in it goes
  * back to its site, and runs what stands there now.  It serves again for the same set
  * at once; for another set only when no thread can be in it (P9's rendezvous).
@@ -17,6 +18,9 @@
 #define FTR__SLOT_H
 
 #include "lib/set.h"
+
+/* How near above the text an area is best (DESIGN, poke strategies). */
+enum { FTR__SLOT_NEAR = 16 << 20 };
 
 /* What the hot path loads. */
 struct ftr__slot_hot {
@@ -48,12 +52,18 @@ static inline const struct ftr__slot_hot *ftr__slot_hot(uintptr_t pushed)
 /* Reserve the tables.  0, or -ENOMEM. */
 int ftr__slot_init(void);
 
+/* Who a slot is for. */
+struct ftr__slot_for {
+	unsigned site_length;
+	bool jumped;         /* sites jump there, by stubs (lib/jump.h) */
+	uintptr_t low, high; /* where the text is */
+};
+
 /*
- * The slot of a set for sites of a length in text at [low, high): its number,
- * above 0, with one user more; or -ENOSPC, -ENOMEM, -EACCES.  It runs the
- * set's handlers from now on.
+ * The slot of a set for such sites: its number, above 0, with one user more; or
+ * -ENOSPC, -ENOMEM, -EACCES.  It runs the set's handlers from now on.
  */
-long ftr__slot_get(struct ftr__set *set, unsigned site_length, uintptr_t low, uintptr_t high);
+long ftr__slot_get(struct ftr__set *set, const struct ftr__slot_for *sites);
 void ftr__slot_put(uint32_t number, size_t users);
 void ftr__slot_add_users(uint32_t number, size_t users);
 

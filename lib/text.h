@@ -88,6 +88,8 @@ struct ftr__text_ops {
 	uint8_t breakpoint; /* one byte */
 	/* FTR__PATCH_MAX bytes, of which `length` count.  Async-signal-safe. */
 	void (*encode)(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
+	/* The same for a jump to a target. */
+	void (*encode_jump)(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
 	/* All bytes but the first, at each of n places. */
 	void (*write_tails)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
 	/* The first place that holds other bytes; n: none does. */

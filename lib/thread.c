@@ -177,6 +177,11 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->quiet = 0;
 	node->looked = 0;
 	node->error[0] = 0;
+	node->look_after = 0;
+	node->hooking = NULL;
+	node->watched = NULL;
+	node->tls = (uintptr_t)&ftr__self;
+	node->stack_low = 0;
 	/* Who waits for the former owner waits no more. */
 	FTR__WRITE_ONCE(node->frame, 0);
 	FTR__WRITE_ONCE(node->answered, FTR__READ_ONCE(node->asked));

@@ -15,6 +15,9 @@
 
 enum { FTR__ERROR_ROOM = 384 };
 
+struct ftr__record;
+struct ftr__hooking;
+
 struct ftr__thread {
 	/* 0: outside handlers; else the address of the outermost entry's frame
 	 * (struct ftr__regs_head).  Written by its thread alone, on entry
@@ -41,6 +44,17 @@ struct ftr__thread {
 	uintptr_t looking;
 	/* The rendezvous for which its thread looked at its own stack. */
 	uint32_t looked;
+	/* Return hooks (lib/record.h): free records; some that others handed back;
+	 * some that were never used; room for data blocks. */
+	struct ftr__record *records, *returned, *fresh, *fresh_end;
+	uintptr_t data, data_end;
+	uint32_t n_records;  /* all that the node has */
+	uint32_t look_after; /* so many calls, for records whose calls are over */
+	struct ftr__record *watched;  /* the newest of whose unwinding a group wants to hear */
+	struct ftr__hooking *hooking; /* of the handler that runs (lib/exit.h) */
+	/* Where the thread's static TLS is: its ftr__self; the thread's own stack,
+	 * 0: not looked for yet. */
+	uintptr_t tls, stack_low, stack_high;
 	/* CLOCK_BOOTTIME at registration, ns: tells a thread from a later one
 	 * that got its id. */
 	uint64_t born;

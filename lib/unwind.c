@@ -96,7 +96,7 @@ __attribute__((weak, visibility("hidden"), noinline)) void __jit_debug_register_
 /* --- .eh_frame ----------------------------------------------------------------- */
 
 enum {
-	EH_FRAME_MAX = 160,
+	EH_FRAME_MAX = 192,
 	CIE_VERSION = 1,
 	PE_ABSPTR = 0 /* addresses as they are */
 };
@@ -131,7 +131,7 @@ static uint8_t *put_cie(uint8_t *start, const struct ftr__slot_cfi *cfi)
 	uint8_t *at = start + 2 * sizeof(uint32_t); /* length, and 0 for a CIE */
 
 	at = put_byte(at, CIE_VERSION);
-	at = put(at, "zR", sizeof "zR");
+	at = put(at, cfi->exact ? "zRS" : "zR", cfi->exact ? sizeof "zRS" : sizeof "zR");
 	at = put_byte(at, 1);                                 /* unit of code */
 	at = put_byte(at, -(int)sizeof(void *) & 0x7f);       /* unit of data */
 	at = put_byte(at, cfi->return_column);

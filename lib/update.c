@@ -24,28 +24,32 @@
 #include <string.h>
 
 #include "lib/error.h"
+#include "lib/jump.h"
 #include "lib/normal.h"
 #include "lib/patches.h"
+#include "lib/unhooked.h"
 
 struct state {
 	struct ftr__set *set; /* referenced */
 	/* Where the change number `change` leads to from here. */
 	size_t change;
 	uint32_t next;
-	/* The slot for this module and length of site; pinned. */
+	/* The slot for this module, length of site and way to come there; pinned. */
 	const struct ftr__module *module;
 	unsigned length;
+	bool jumps;
 	uint32_t slot;
 };
 
 /* Touched sites in a row that go the same way, of one length and module. */
 struct run {
 	size_t first, n;
-	const struct ftr__module *module;
-	uint32_t before, after; /* slots; `after` is a state until it is resolved */
+	struct ftr__module *module;
+	uint32_t before, after; /* slots */
 	uint32_t segment;
 	uint8_t length;
 	uint8_t all_flags;      /* flags that all of them have */
+	bool jumped, jumps;     /* before; after */
 };
 
 /* An update under way. */
@@ -150,6 +154,9 @@ static long next_state(struct update *u, uint32_t from, const struct ftr_group *
 	if (set->any & group->member.flags & FTR_GROUP_IPMODIFY)
 		return ftr__fail(EBUSY, "the site %s (%#lx) is held by another group that may"
 				 " change ip", name_of(site), (unsigned long)site->ip);
+	if (group->member.flags & FTR__MEMBER_EXIT && set->n_exits == FTR__EXITS_MAX)
+		return ftr__fail(EBUSY, "the site %s (%#lx) has %d exit handlers already",
+				 name_of(site), (unsigned long)site->ip, FTR__EXITS_MAX);
 	return state_of(u, ftr__set_with(set, &group->member));
 }
 
@@ -300,21 +307,27 @@ static int pin(struct update *u, uint32_t slot)
 	return 0;
 }
 
-/* Let the state's slot be that for this module and length. */
+/* Let the state's slot be that for such sites. */
 static int resolve(struct update *u, struct state *state, const struct run *run)
 {
+	const struct ftr__slot_for sites = { run->length, run->jumps, run->module->low,
+					     run->module->high };
 	long slot = 0;
+	int result = run->jumps ? ftr__jump_prepare(run->module) : 0;
 
+	if (result)
+		return result;
 	if (state->set != &ftr__set_empty) {
-		slot = ftr__slot_get(state->set, run->length, run->module->low, run->module->high);
+		slot = ftr__slot_get(state->set, &sites);
 		if (slot < 0)
 			return (int)slot;
-		int result = pin(u, (uint32_t)slot);
+		result = pin(u, (uint32_t)slot);
 		if (result)
 			return result;
 	}
 	state->module = run->module;
 	state->length = run->length;
+	state->jumps = run->jumps;
 	state->slot = (uint32_t)slot;
 	return 0;
 }
@@ -331,15 +344,25 @@ static struct run *run_add(struct update *u)
 	return &u->runs[u->n_runs++];
 }
 
-/* The run of touched sites from i on. */
-static void run_measure(const struct update *u, size_t i, struct run *run)
+/* How a site comes to the slot of a set with exit handlers: by a jump, but where
+ * its function is to be left alone by exits (R5). */
+static bool site_jumps(const struct ftr__module *module, const struct ftr_site *site)
+{
+	return !ftr__unhooked(module->name, ftr__site_name(module, site));
+}
+
+/*
+ * The run of touched sites from i on.  `hooks`: they get exit handlers, if they
+ * may.
+ */
+static void run_measure(const struct update *u, size_t i, struct run *run, bool hooks)
 {
 	const struct ftr_site *site = u->touched[i];
-	const struct ftr__module *module =
+	struct ftr__module *module =
 		run->module && site->ip < run->module->high ? run->module : ftr__module_of(site);
-	bool single = u->single != NULL;
+	bool single = u->single != NULL, jumps = hooks && site_jumps(module, site);
 	uint32_t before = site->slot, state = site->pending;
-	uint8_t length = site->length, flags = site->flags;
+	uint8_t length = site->length, flags = site->flags, jumped = flags & FTR__SITE_JUMPS;
 	uintptr_t high;
 	uint32_t segment = ftr__module_segment(module, site->ip, &high);
 	size_t first = i;
@@ -347,21 +370,23 @@ static void run_measure(const struct update *u, size_t i, struct run *run)
 	while (++i < u->n_touched) {
 		site = u->touched[i];
 		if (site->slot != before || (!single && site->pending != state) ||
-		    site->length != length || site->ip >= high)
+		    site->length != length || (site->flags & FTR__SITE_JUMPS) != jumped ||
+		    site->ip >= high || (hooks && site_jumps(module, site) != jumps))
 			break;
 		flags &= site->flags;
 	}
 	*run = (struct run){ .first = first, .n = i - first, .module = module, .before = before,
-			     .after = state, .segment = segment, .length = length,
-			     .all_flags = flags };
+			     .after = before, .segment = segment, .length = length,
+			     .all_flags = flags, .jumped = jumped, .jumps = jumps };
 }
 
-/* Where a single change leads a run to. */
-static int single_state(struct update *u, const struct run *run, uint32_t *number)
+/* Where the site that begins a run is led to. */
+static int state_after(struct update *u, const struct ftr_site *site, uint32_t *number)
 {
-	const struct ftr_site *site = u->touched[run->first];
+	*number = site->pending;
+	if (!u->single)
+		return 0;
 	int result = learn(u, u->single_column, u->single, site, number);
-
 	if (!result)
 		*number = u->states[*number].next;
 	return result;
@@ -369,24 +394,22 @@ static int single_state(struct update *u, const struct run *run, uint32_t *numbe
 
 static int resolve_all(struct update *u)
 {
-	const struct ftr__module *module = NULL;
+	struct ftr__module *module = NULL;
 
 	for (size_t i = 0; i < u->n_touched;) {
+		uint32_t number;
+		int result = state_after(u, u->touched[i], &number);
+		if (result)
+			return result;
+		struct state *state = &u->states[number];
 		struct run *run = run_add(u);
 		if (!run)
 			return no_memory();
 		run->module = module;
-		run_measure(u, i, run);
-		uint32_t number = run->after;
-		run->after = run->before; /* until it is known */
-		if (u->single) {
-			int result = single_state(u, run, &number);
-			if (result)
-				return result;
-		}
-		struct state *state = &u->states[number];
-		if (state->module != run->module || state->length != run->length) {
-			int result = resolve(u, state, run);
+		run_measure(u, i, run, state->set->n_exits);
+		if (state->module != run->module || state->length != run->length ||
+		    state->jumps != run->jumps) {
+			result = resolve(u, state, run);
 			if (result)
 				return result;
 		}
@@ -440,8 +463,31 @@ static size_t list_run(struct update *u, const struct run *run, uintptr_t *ips)
 	return n;
 }
 
+/* Sites that jump, each to a stub of its own: one by one. */
+static void add_jumps(struct update *u, const struct run *run, struct ftr__patches *patches)
+{
+	for (size_t i = run->first; i < run->first + run->n; i++) {
+		struct ftr_site *site = u->touched[i];
+		if (site->flags & FTR__SITE_LEFT)
+			continue;
+		site->flags |= FTR__SITE_TOUCHED;
+		struct ftr__span *span = ftr__patches_next(patches);
+		*span = (struct ftr__span){ .first = patches->n, .n = 1, .segment = run->segment,
+					    .size = run->length, .length = run->length,
+					    .literal = true };
+		ftr__site_encode(run->module, site, run->before, run->jumped, span->before.bytes);
+		ftr__site_encode(run->module, site, run->after, run->jumps, span->after.bytes);
+		patches->n_spans++;
+		patches->ips[patches->n++] = site->ip;
+	}
+}
+
 static void add_run(struct update *u, const struct run *run, struct ftr__patches *patches)
 {
+	if (run->jumped || run->jumps) {
+		add_jumps(u, run, patches);
+		return;
+	}
 	size_t n = list_run(u, run, patches->ips + patches->n);
 
 	if (!n)
@@ -454,9 +500,47 @@ static void add_run(struct update *u, const struct run *run, struct ftr__patches
 	patches->n += n;
 }
 
-static bool changes(const struct run *run)
+/* From jump to jump no text changes, but where the stub leads. */
+static bool changes_text(const struct run *run)
 {
-	return run->before != run->after;
+	return (run->before != run->after || run->jumped != run->jumps) &&
+	       !(run->jumped && run->jumps);
+}
+
+static void lead_run(const struct update *u, const struct run *run, uint32_t slot)
+{
+	for (size_t i = run->first; i < run->first + run->n; i++)
+		if (!(u->touched[i]->flags & FTR__SITE_LEFT))
+			ftr__jump_lead(run->module, u->touched[i], slot);
+}
+
+/* Sites find their stubs led where they are to go. */
+static void lead_before_batch(const struct update *u)
+{
+	for (size_t i = 0; i < u->n_runs; i++)
+		if (u->runs[i].jumps && !u->runs[i].jumped)
+			lead_run(u, &u->runs[i], u->runs[i].after);
+}
+
+/* And who is late in a stub finds what its site does now: no slot may serve
+ * others while a stub leads there. */
+static void lead_after_batch(const struct update *u, bool done)
+{
+	for (size_t i = 0; i < u->n_runs; i++) {
+		const struct run *run = &u->runs[i];
+		if (run->module->jumps)
+			lead_run(u, run, done ? run->after : run->before);
+	}
+}
+
+/* How many spans the runs make. */
+static size_t count_spans(const struct update *u)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < u->n_runs; i++)
+		n += u->runs[i].jumped || u->runs[i].jumps ? u->runs[i].n : 1;
+	return n;
 }
 
 /* Mark what the batch left out: its places are the sites that went into it. */
@@ -465,7 +549,7 @@ static void mark_left(struct update *u, const struct ftr__patches *patches)
 	size_t place = 0;
 
 	for (size_t i = 0; i < u->n_runs; i++) {
-		for (size_t j = 0; changes(&u->runs[i]) && j < u->runs[i].n; j++) {
+		for (size_t j = 0; changes_text(&u->runs[i]) && j < u->runs[i].n; j++) {
 			struct ftr_site *site = u->touched[u->runs[i].first + j];
 			if (site->flags & FTR__SITE_LEFT)
 				continue;
@@ -479,11 +563,12 @@ static int run_batch(struct update *u)
 {
 	struct ftr__patches patches;
 
-	if (!ftr__patches_get(&patches, u->n_touched, u->n_runs))
+	if (!ftr__patches_get(&patches, u->n_touched, count_spans(u)))
 		return no_memory();
 	for (size_t i = 0; i < u->n_runs; i++)
-		if (changes(&u->runs[i]))
+		if (changes_text(&u->runs[i]))
 			add_run(u, &u->runs[i], &patches);
+	lead_before_batch(u);
 	int result = ftr__patches_run(&patches, u->partly ? FTR__BATCH_PARTIAL : 0);
 	if (!result && patches.n && patches.n_way[FTR__WAY_LEFT])
 		mark_left(u, &patches);
@@ -498,6 +583,8 @@ static void settle_run(struct update *u, const struct run *run)
 		if (FTR__UNLIKELY(u->partly) && u->touched[i]->flags & FTR__SITE_LEFT)
 			continue;
 		u->touched[i]->slot = run->after;
+		if (run->jumped != run->jumps)
+			u->touched[i]->flags ^= FTR__SITE_JUMPS;
 		n++;
 	}
 	if (run->before)
@@ -520,9 +607,9 @@ static void settle_left(struct update *u)
 
 static void settle(struct update *u, bool done)
 {
+	lead_after_batch(u, done);
 	for (size_t i = 0; i < u->n_runs && done; i++)
-		if (changes(&u->runs[i]))
-			settle_run(u, &u->runs[i]);
+		settle_run(u, &u->runs[i]);
 	if (u->partly)
 		settle_left(u);
 	for (size_t i = 0; i < u->n_touched && !u->single; i++)
@@ -585,5 +672,7 @@ void ftr__update_forget(struct ftr__module *module)
 		if (module->sites[i].slot)
 			ftr__slot_put(module->sites[i].slot, 1);
 		module->sites[i].slot = 0;
+		module->sites[i].flags &= (uint8_t)~FTR__SITE_JUMPS & 0xf;
 	}
+	ftr__jump_forget(module);
 }

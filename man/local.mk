@@ -4,6 +4,9 @@
 dist_man_MANS = \
 	man/ftr.7 \
 	man/ftr_dump.3 \
+	man/ftr_entry_data.3 \
+	man/ftr_exits_exclude.3 \
+	man/ftr_exits_excluded.3 \
 	man/ftr_group_attach.3 \
 	man/ftr_group_attached.3 \
 	man/ftr_group_data.3 \
@@ -30,10 +33,15 @@ dist_man_MANS = \
 	man/ftr_regs_override_return.3 \
 	man/ftr_regs_pt_regs.3 \
 	man/ftr_regs_return_value.3 \
+	man/ftr_regs_return_value2.3 \
+	man/ftr_regs_return_x87.3 \
 	man/ftr_regs_set_arg.3 \
 	man/ftr_regs_set_ip.3 \
 	man/ftr_regs_set_return_value.3 \
+	man/ftr_regs_set_return_value2.3 \
+	man/ftr_regs_set_return_x87.3 \
 	man/ftr_regs_sp.3 \
+	man/ftr_regs_unwound.3 \
 	man/ftr_regs_vector.3 \
 	man/ftr_shutdown.3 \
 	man/ftr_site_count.3 \

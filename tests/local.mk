@@ -17,6 +17,7 @@ AM_TESTS_ENVIRONMENT = \
 arch_cppflags = -I$(top_srcdir)/tests/live/$(FTR_BACKEND)
 
 include tests/stress.mk
+include tests/exits.mk
 include tests/hazards.mk
 
 # The tree itself.

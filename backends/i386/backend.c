@@ -17,8 +17,9 @@
 #include "backends/x86/poke.h"
 #include "backends/x86/trap.h"
 #include "backends/x86/vectors.h"
+#include "backends/x86/x87.h"
 
-enum { SLOT_SIZE = 16, STUB_SIZE = 12 };
+enum { SLOT_SIZE = 16, STUB_SIZE = 12, JUMP_SIZE = 16 };
 
 /* --- traps ---------------------------------------------------------------- */
 
@@ -166,6 +167,90 @@ static const uint8_t slot_cfi[] = {
 	0x80 | 8, 1,      /* DW_CFA_offset: column 8 at CFA - 4 */
 };
 
+/* --- return hooks ------------------------------------------------------------ */
+
+/* An instruction that goes by a word. */
+static uint8_t *by_word(uint8_t *at, uint8_t modrm, uintptr_t word)
+{
+	at[0] = 0xff;
+	at[1] = modrm;
+	__builtin_memcpy(at + 2, &word, sizeof word);
+	return at + 6;
+}
+
+enum { CALL_WORD = 0x15, JMP_WORD = 0x25, PUSH_WORD = 0x35 };
+
+/*
+ * stub i:   ff 35 abs32     push next_i
+ *           ff 25 abs32     jmp *target_i
+ *           cc ...
+ */
+static void jumps_emit(uint8_t *code, uintptr_t at, size_t n, size_t data_distance)
+{
+	uintptr_t words = at + data_distance;
+
+	for (size_t i = 0; i < n; i++, words += 2 * sizeof words) {
+		uint8_t *end = by_word(code + i * JUMP_SIZE, PUSH_WORD, words);
+
+		end = by_word(end, JMP_WORD, words + sizeof words);
+		__builtin_memset(end, FTR__X86_INT3, JUMP_SIZE - 12);
+	}
+}
+
+/*
+ * cell:  0  58              pop %eax
+ *        1  8d 64 24 04     lea 4(%esp), %esp
+ *        5  ff 15 abs32     call *body
+ *       11  ff 35 abs32     push parent
+ *       17  ff 35 abs32     push pushed
+ *       23  ff 25 abs32     jmp *caller
+ *       29  cc cc cc
+ *
+ * A return enters it at 1; at 0 a jump through eax, whose value is on the stack.
+ */
+FTR__BARE static void cells_emit(uint8_t *code, uintptr_t at, size_t n, size_t data_distance)
+{
+	static const uint8_t drop[] = { 0x58, 0x8d, 0x64, 0x24, 0x04 };
+	uintptr_t words = at + data_distance;
+
+	for (size_t i = 0; i < n; i++, code += FTR__CELL_SIZE, words += FTR__CELL_SIZE) {
+		__builtin_memcpy(code, drop, sizeof drop);
+		by_word(code + 5, CALL_WORD, words + offsetof(struct ftr__cell_words, body));
+		by_word(code + 11, PUSH_WORD, words + offsetof(struct ftr__cell_words, parent));
+		by_word(code + 17, PUSH_WORD, words + offsetof(struct ftr__cell_words, pushed));
+		by_word(code + 23, JMP_WORD, words + offsetof(struct ftr__cell_words, caller));
+		code[29] = code[30] = code[31] = FTR__X86_INT3;
+	}
+}
+
+/*
+ * CFA = esp, and by ip & 31: 4 more before eax was loaded, before the return
+ * address was dropped, and for each push.  The return address is the record's;
+ * less one, since an unwinder that looks it up takes a signal frame's as it is,
+ * and the one that a call left belongs to the instruction before.
+ */
+static const uint8_t cell_cfi[] = {
+	0x0f, 26,         /* DW_CFA_def_cfa_expression, bytes */
+	0x74, 0,          /* DW_OP_breg4 (esp) + 0 */
+	0x78, 0,          /* DW_OP_breg8 (eip) + 0 */
+	0x30 + 31, 0x1a,  /* DW_OP_lit31, DW_OP_and */
+	0x12, 0x12, 0x12, /* DW_OP_dup, three times */
+	0x31, 0x2d,       /* DW_OP_lit1, DW_OP_lt */
+	0x16,             /* DW_OP_swap */
+	0x35, 0x2d, 0x22, /* DW_OP_lit5, DW_OP_lt, DW_OP_plus */
+	0x16,             /* DW_OP_swap */
+	0x30 + 17, 0x2a, 0x22, /* DW_OP_lit17, DW_OP_ge, DW_OP_plus */
+	0x16,             /* DW_OP_swap */
+	0x30 + 23, 0x2a, 0x22, /* DW_OP_lit23, DW_OP_ge, DW_OP_plus */
+	0x32, 0x24, 0x22, /* DW_OP_lit2, DW_OP_shl, DW_OP_plus */
+	0x16, 8, 14,      /* DW_CFA_val_expression: column 8, bytes */
+	0x78, 0,          /* DW_OP_breg8 (eip) + 0 */
+	0x09, 0xe0, 0x1a, /* DW_OP_const1s -32, DW_OP_and */
+	0x0c, 0x00, 0x00, FTR__CELLS_SIZE >> 16, 0x00, /* DW_OP_const4u */
+	0x22, 0x06,       /* DW_OP_plus, DW_OP_deref */
+	0x31, 0x1c,       /* DW_OP_lit1, DW_OP_minus */
+};
+
 static uintptr_t thread_pointer(void)
 {
 	uintptr_t tp;
@@ -198,7 +283,7 @@ static enum layout layout_for(uint32_t flags)
 	return flags & FTR_GROUP_REGS ? FLAT : ARGS;
 }
 
-static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors)
+static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
 {
 	static const uintptr_t args[][3] = {
 		[FTR__X86_NO_VECTORS] = LAYOUTS(none),
@@ -258,6 +343,11 @@ static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
 		regs->last = ip;
 }
 
+static uintptr_t regs_resume_at(const struct ftr_regs *regs)
+{
+	return layout_of(regs) == ARGS ? (uintptr_t)regs->pt.eflags : regs->last;
+}
+
 static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
 {
 	return layout_of(regs) == ARGS ? NULL : &regs->pt;
@@ -305,6 +395,11 @@ static uintptr_t *regs_return(struct ftr_regs *regs)
 	return (uintptr_t *)&regs->pt.eax;
 }
 
+static uintptr_t *regs_return2(struct ftr_regs *regs)
+{
+	return (uintptr_t *)&regs->pt.edx;
+}
+
 static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
 {
 	return ftr__x86_vector(regs, n, 8, width);
@@ -318,7 +413,8 @@ static const struct ftr_backend backend = {
 	.slot_size = SLOT_SIZE,
 	.stub_size = STUB_SIZE,
 	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
-		       FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS | FTR_GROUP_SP_OVERLAY,
+		       FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS | FTR_GROUP_SP_OVERLAY |
+		       FTR_GROUP_UNWOUND_EXITS,
 	.reach = 0,
 	.landing_length = ftr__x86_landing_length,
 	.nop_length = ftr__x86_nop_length,
@@ -326,6 +422,7 @@ static const struct ftr_backend backend = {
 	.text = {
 		.breakpoint = FTR__X86_INT3,
 		.encode = ftr__x86_encode_site,
+		.encode_jump = ftr__x86_encode_site_jump,
 		.write_tails = ftr__x86_write_tails,
 		.check = ftr__x86_check,
 		.choose = ftr__x86_choose,
@@ -349,9 +446,23 @@ static const struct ftr_backend backend = {
 	.slots_emit = slots_emit,
 	.slot_cfi = { slot_cfi, sizeof slot_cfi, 8 },
 	.thread_pointer = thread_pointer,
+	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,
+	.jump_size = JUMP_SIZE,
+	.jumps_emit = jumps_emit,
+	.jump_cfi = { stub_cfi, sizeof stub_cfi, 8 }, /* it pushes as a stub does */
+	.cells_emit = cells_emit,
+	.cell_enter = 1,
+	.cell_return = 11,
+	.cell_cfi = { cell_cfi, sizeof cell_cfi, 8, .exact = true },
+	.x87_is_empty = ftr__x86_x87_is_empty,
+	.x87_pop = ftr__x86_x87_pop,
+	.x87_push = ftr__x86_x87_push,
+	.x87_peek = ftr__x86_x87_peek,
 	.regs_slot = regs_slot,
 	.regs_resume = regs_resume,
+	.regs_resume_at = regs_resume_at,
+	.regs_resume_cell = regs_resume,
 	.regs_pt_regs = regs_pt_regs,
 	.regs_ip = regs_ip,
 	.regs_set_ip = regs_set_ip,
@@ -359,6 +470,7 @@ static const struct ftr_backend backend = {
 	.regs_flags = regs_flags,
 	.regs_arg = regs_arg,
 	.regs_return = regs_return,
+	.regs_return2 = regs_return2,
 	.regs_vector = regs_vector,
 	.just_return = (uintptr_t)ftr__i386_just_return,
 };

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { PREFIX_CS = 0x2e };
+
 size_t ftr__x86_landing_length(const uint8_t *bytes, size_t room)
 {
 	/* endbr64 f3 0f 1e fa, endbr32 f3 0f 1e fb */
@@ -106,6 +108,16 @@ FTR__BARE void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t i
 		bytes[i] = (uint8_t)word;
 }
 
+/* In six bytes with a prefix that means nothing to a jump: of the segment cs, as
+ * gcc puts it before jumps by -mindirect-branch-cs-prefix. */
+void ftr__x86_encode_site_jump(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target)
+{
+	memset(bytes, FTR__X86_INT3, FTR__PATCH_MAX);
+	if (length > FTR__X86_CALL_SIZE)
+		*bytes++ = PREFIX_CS;
+	encode_rel32(bytes, 0xe9, ip + length, target);
+}
+
 void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -157,7 +169,7 @@ FTR__BARE enum ftr__x86_op ftr__x86_decode(const uint8_t *bytes, uintptr_t ip, u
 {
 	uintptr_t next = ip + FTR__X86_CALL_SIZE;
 
-	if (bytes[0] == 0x67 && bytes[1] == 0xe8) {
+	if ((bytes[0] == 0x67 && bytes[1] == 0xe8) || (bytes[0] == PREFIX_CS && bytes[1] == 0xe9)) {
 		bytes++;
 		next++;
 	}

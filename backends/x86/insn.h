@@ -39,6 +39,8 @@ FTR__BARE static inline uint64_t ftr__x86_site_word(uintptr_t ip, unsigned lengt
 }
 /* `jmp target` in 5 bytes. */
 bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target);
+/* The same for a site: FTR__PATCH_MAX bytes, of which 5 or 6 count. */
+void ftr__x86_encode_site_jump(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
 
 /* What the bytes at ip do; *target for calls and jumps.  An indirect call
  * through memory reads its target from there. */

@@ -26,6 +26,9 @@ uintptr_t ftr__x86_trap_address(const void *ucontext);
 uintptr_t ftr__x86_trap_sp(const void *ucontext);
 void ftr__x86_trap_resume(void *ucontext, uintptr_t ip);
 
+/* Whether the calling thread has a shadow stack. */
+bool ftr__x86_shadow_stack(void);
+
 /* Make the context continue at target with `next` pushed; false: it can't. */
 typedef bool ftr__x86_call_fn(void *ucontext, uintptr_t next, uintptr_t target,
 			      ftr__stub_fn *stub);

@@ -13,12 +13,14 @@
 #include "backends/x86/poke.h"
 #include "backends/x86/trap.h"
 #include "backends/x86/vectors.h"
+#include "backends/x86/x87.h"
 #include "backends/x86_64/frame.h"
 
-enum { SLOT_SIZE = 16, SLOT_DATA = 8 };
+enum { SLOT_SIZE = 16, SLOT_DATA = 8, JUMP_SIZE = 16, JUMP_DATA = 16 };
 
 #define CALLERS(kind)                                                             \
-	void ftr__x86_64_args_##kind(void), ftr__x86_64_regs_##kind(void)
+	void ftr__x86_64_args_##kind(void), ftr__x86_64_regs_##kind(void),        \
+		ftr__x86_64_jumped_args_##kind(void), ftr__x86_64_jumped_regs_##kind(void)
 CALLERS(none);
 CALLERS(sse);
 CALLERS(avx);
@@ -90,8 +92,100 @@ static const uint8_t slot_cfi[] = {
 	0x80 | 16, 1,     /* DW_CFA_offset: column 16 at CFA - 8 */
 };
 
+/* --- return hooks ------------------------------------------------------------ */
+
+/* An instruction that goes by a word `disp` bytes behind its end. */
+static uint8_t *by_word(uint8_t *at, uint8_t modrm, size_t disp)
+{
+	uint32_t disp32 = (uint32_t)disp;
+
+	at[0] = 0xff;
+	at[1] = modrm;
+	__builtin_memcpy(at + 2, &disp32, sizeof disp32);
+	return at + 6;
+}
+
+enum { CALL_WORD = 0x15, JMP_WORD = 0x25, PUSH_WORD = 0x35 };
+
+/*
+ * stub i:   ff 35 disp32    push next_i(%rip)
+ *           ff 25 disp32    jmp *target_i(%rip)
+ *           cc ...
+ */
+static void jumps_emit(uint8_t *code, uintptr_t at, size_t n, size_t data_distance)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t words = data_distance + i * (JUMP_DATA - JUMP_SIZE);
+		uint8_t *end = by_word(code + i * JUMP_SIZE, PUSH_WORD, words - 6);
+
+		end = by_word(end, JMP_WORD, words + sizeof(uintptr_t) - 12);
+		__builtin_memset(end, FTR__X86_INT3, JUMP_SIZE - 12);
+	}
+}
+
+/* Before its push the parent comes next, after it the traced function. */
+static const uint8_t jump_cfi[] = {
+	0x0c, 7, 8,   /* DW_CFA_def_cfa: rsp + 8 */
+	0x80 | 16, 1, /* DW_CFA_offset: column 16 at CFA - 8 */
+};
+
+/*
+ * cell:  0  48 8d 64 24 08  lea 8(%rsp), %rsp
+ *        5  ff 15 disp32    call *body(%rip)
+ *       11  ff 35 disp32    push parent(%rip)
+ *       17  ff 35 disp32    push pushed(%rip)
+ *       23  ff 25 disp32    jmp *caller(%rip)
+ *       29  cc cc cc
+ */
+FTR__BARE static void cells_emit(uint8_t *code, uintptr_t at, size_t n, size_t data_distance)
+{
+	static const uint8_t drop[] = { 0x48, 0x8d, 0x64, 0x24, 0x08 };
+
+	for (size_t i = 0; i < n; i++, code += FTR__CELL_SIZE) {
+		__builtin_memcpy(code, drop, sizeof drop);
+		by_word(code + 5, CALL_WORD,
+			data_distance + offsetof(struct ftr__cell_words, body) - 11);
+		by_word(code + 11, PUSH_WORD,
+			data_distance + offsetof(struct ftr__cell_words, parent) - 17);
+		by_word(code + 17, PUSH_WORD,
+			data_distance + offsetof(struct ftr__cell_words, pushed) - 23);
+		by_word(code + 23, JMP_WORD,
+			data_distance + offsetof(struct ftr__cell_words, caller) - 29);
+		code[29] = code[30] = code[31] = FTR__X86_INT3;
+	}
+}
+
+/*
+ * CFA = rsp, and by ip & 31: 8 more before the return address was dropped, and
+ * for each push.  The return address is the record's; less one, since an
+ * unwinder that looks it up takes a signal frame's as it is, and the one that a call
+ * left belongs to the instruction before.
+ */
+static const uint8_t cell_cfi[] = {
+	0x0f, 21,         /* DW_CFA_def_cfa_expression, bytes */
+	0x77, 0,          /* DW_OP_breg7 (rsp) + 0 */
+	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */
+	0x30 + 31, 0x1a,  /* DW_OP_lit31, DW_OP_and */
+	0x12, 0x12,       /* DW_OP_dup, DW_OP_dup */
+	0x35, 0x2d,       /* DW_OP_lit5, DW_OP_lt */
+	0x16,             /* DW_OP_swap */
+	0x30 + 17, 0x2a,  /* DW_OP_lit17, DW_OP_ge */
+	0x22, 0x16,       /* DW_OP_plus, DW_OP_swap */
+	0x30 + 23, 0x2a,  /* DW_OP_lit23, DW_OP_ge */
+	0x22,             /* DW_OP_plus */
+	0x33, 0x24, 0x22, /* DW_OP_lit3, DW_OP_shl, DW_OP_plus */
+	0x16, 16, 14,     /* DW_CFA_val_expression: column 16, bytes */
+	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */
+	0x09, 0xe0, 0x1a, /* DW_OP_const1s -32, DW_OP_and */
+	0x0c, 0x00, 0x00, 0x00, FTR__CELLS_SIZE >> 24, /* DW_OP_const4u */
+	0x22, 0x06,       /* DW_OP_plus, DW_OP_deref */
+	0x31, 0x1c,       /* DW_OP_lit1, DW_OP_minus */
+};
+
 #define BOTH(kind)                                                                \
-	{ (uintptr_t)ftr__x86_64_args_##kind, (uintptr_t)ftr__x86_64_regs_##kind }
+	{ { (uintptr_t)ftr__x86_64_args_##kind, (uintptr_t)ftr__x86_64_regs_##kind }, \
+	  { (uintptr_t)ftr__x86_64_jumped_args_##kind,                            \
+	    (uintptr_t)ftr__x86_64_jumped_regs_##kind } }
 
 static uintptr_t thread_pointer(void)
 {
@@ -101,16 +195,16 @@ static uintptr_t thread_pointer(void)
 	return tp;
 }
 
-static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors)
+static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
 {
 	const bool whole_regs = flags & FTR_GROUP_REGS;
-	static const uintptr_t args[][2] = {
+	static const uintptr_t args[][2][2] = {
 		[FTR__X86_NO_VECTORS] = BOTH(none),
 		[FTR__X86_SSE] = BOTH(sse),
 		[FTR__X86_AVX] = BOTH(avx),
 		[FTR__X86_AVX512] = BOTH(avx512),
 	};
-	static const uintptr_t all[][2] = {
+	static const uintptr_t all[][2][2] = {
 		[FTR__X86_NO_VECTORS] = BOTH(none),
 		[FTR__X86_SSE] = BOTH(all_sse),
 		[FTR__X86_AVX] = BOTH(all_avx),
@@ -118,9 +212,9 @@ static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors)
 	};
 
 	if (vectors == FTR__VECTORS_NONE)
-		return args[FTR__X86_NO_VECTORS][whole_regs];
+		return args[FTR__X86_NO_VECTORS][jumped][whole_regs];
 	enum ftr__x86_level level = ftr__x86_vector_level();
-	return (vectors == FTR__VECTORS_ALL ? all : args)[level][whole_regs];
+	return (vectors == FTR__VECTORS_ALL ? all : args)[level][jumped][whole_regs];
 }
 
 /* --- registers -------------------------------------------------------------- */
@@ -149,6 +243,11 @@ static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
 		regs->last = ip;
 	else
 		*(uintptr_t *)(slot_word(regs) + 8) = ip;
+}
+
+static uintptr_t regs_resume_at(const struct ftr_regs *regs)
+{
+	return is_whole(regs) ? regs->last : *(uintptr_t *)(slot_word(regs) + 8);
 }
 
 static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
@@ -203,6 +302,11 @@ static uintptr_t *regs_return(struct ftr_regs *regs)
 	return (uintptr_t *)&regs->pt.rax;
 }
 
+static uintptr_t *regs_return2(struct ftr_regs *regs)
+{
+	return (uintptr_t *)&regs->pt.rdx;
+}
+
 static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
 {
 	unsigned count = 8;
@@ -218,7 +322,8 @@ static const struct ftr_backend backend = {
 	.elf_machine = EM_X86_64,
 	.slot_size = SLOT_SIZE,
 	.group_flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY | FTR_GROUP_REENTRANT |
-		       FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS,
+		       FTR_GROUP_NO_SIMD | FTR_GROUP_ALL_VECTORS |
+		       FTR_GROUP_UNWOUND_EXITS,
 	.reach = 0x7fff0000,
 	.landing_length = ftr__x86_landing_length,
 	.nop_length = ftr__x86_nop_length,
@@ -226,6 +331,7 @@ static const struct ftr_backend backend = {
 	.text = {
 		.breakpoint = FTR__X86_INT3,
 		.encode = ftr__x86_encode_site,
+		.encode_jump = ftr__x86_encode_site_jump,
 		.write_tails = ftr__x86_write_tails,
 		.check = ftr__x86_check,
 		.choose = ftr__x86_choose,
@@ -248,9 +354,22 @@ static const struct ftr_backend backend = {
 	.slots_emit = slots_emit,
 	.slot_cfi = { slot_cfi, sizeof slot_cfi, 16 },
 	.thread_pointer = thread_pointer,
+	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,
+	.jump_size = JUMP_SIZE,
+	.jumps_emit = jumps_emit,
+	.jump_cfi = { jump_cfi, sizeof jump_cfi, 16 },
+	.cells_emit = cells_emit,
+	.cell_return = 11,
+	.cell_cfi = { cell_cfi, sizeof cell_cfi, 16, .exact = true },
+	.x87_is_empty = ftr__x86_x87_is_empty,
+	.x87_pop = ftr__x86_x87_pop,
+	.x87_push = ftr__x86_x87_push,
+	.x87_peek = ftr__x86_x87_peek,
 	.regs_slot = regs_slot,
 	.regs_resume = regs_resume,
+	.regs_resume_at = regs_resume_at,
+	.regs_resume_cell = regs_resume,
 	.regs_pt_regs = regs_pt_regs,
 	.regs_ip = regs_ip,
 	.regs_set_ip = regs_set_ip,
@@ -258,6 +377,7 @@ static const struct ftr_backend backend = {
 	.regs_flags = regs_flags,
 	.regs_arg = regs_arg,
 	.regs_return = regs_return,
+	.regs_return2 = regs_return2,
 	.regs_vector = regs_vector,
 	.just_return = (uintptr_t)ftr__x86_64_just_return,
 };

@@ -9,7 +9,8 @@
  *     all registers and flags are the traced function's at its entry
  *
  * State on exit
- *     at the return address into the traced function, or where a handler said
+ *     at the return address into the traced function, or where a handler said;
+ *         jumped variants by a jump, for no call led here (lib/jump.h)
  *     args caller: rsp above that address; all general registers, arithmetic
  *         flags and the vector registers that the variant saves as on entry,
  *         or as handlers changed them
@@ -135,6 +136,22 @@
 	.size	\name, . - \name
 	.endm
 
+/*
+ * The frame's end: on to the word that the site pushed, by a return or by a
+ * jump.  The jump reads that word in the red zone.
+ */
+	.macro	LEAVE size, jumped
+	.if	\jumped
+	leaq	\size + 16(%rsp), %rsp
+	.cfi_def_cfa_offset 8
+	jmp	*-8(%rsp)
+	.else
+	leaq	\size + 8(%rsp), %rsp
+	.cfi_def_cfa_offset 8
+	ret
+	.endif
+	.endm
+
 /* --- without vector registers -------------------------------------------------- */
 
 /*
@@ -157,40 +174,39 @@
 	.cfi_restore_state
 	.endm
 
-	.macro	ARGS_NONE
-	BEGIN	ftr__x86_64_args_none
+	.macro	ARGS_NONE fn, jumped
+	BEGIN	ftr__x86_64_\fn
 	leaq	-REGS_SIZE(%rsp), %rsp
 	.cfi_adjust_cfa_offset REGS_SIZE
 	SAVE_CALL_CLOBBERED
 	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN, 0, 0)
 	movq	%rsp, %rcx
-	STEP_INSIDE args_none, %rsp, REGS_SIZE
+	STEP_INSIDE \fn, %rsp, REGS_SIZE
 	testl	$15, %esp
-	jnz	.Lmisaligned
+	jnz	.L\fn\()_misaligned
 	call	*FTR__SET_RUN(%r10)
-.Lran:	STEP_OUTSIDE .Lnotice
-.Loutside:
+.L\fn\()_ran:
+	STEP_OUTSIDE .L\fn\()_notice
+.L\fn\()_outside:
 	RESTORE_FLAGS
 	RESTORE_CALL_CLOBBERED
-	leaq	REGS_SIZE + 8(%rsp), %rsp
 	.cfi_remember_state
-	.cfi_def_cfa_offset 8
-	ret
+	LEAVE	REGS_SIZE, \jumped
 	.cfi_restore_state
-.Lmisaligned:
+.L\fn\()_misaligned:
 	ALIGNED_CALL *FTR__SET_RUN(%r10)
-	jmp	.Lran
-.Largs_none_slow:
+	jmp	.L\fn\()_ran
+.L\fn\()_slow:
 	SLOW_ARGUMENTS %rsp, REGS_SIZE
 	ALIGNED_CALL ftr__dispatch_slow
-.Largs_none_was_slow:
-	FTR__LATE .Largs_none_slow, .Largs_none_was_slow
-	jmp	.Loutside
-.Lnotice:
+.L\fn\()_was_slow:
+	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow
+	jmp	.L\fn\()_outside
+.L\fn\()_notice:
 	movq	%rsp, %rdi
 	ALIGNED_CALL ftr__dispatch_notice
-	jmp	.Loutside
-	END	ftr__x86_64_args_none
+	jmp	.L\fn\()_outside
+	END	ftr__x86_64_\fn
 	.endm
 
 /* --- vector registers ---------------------------------------------------------- */
@@ -409,8 +425,8 @@
 	WIDE_VECTORS \kind, \fn, \frame
 	.endm
 
-	.macro	ARGS_CALLER kind, bits, stride, width
-	BEGIN	ftr__x86_64_args_\kind
+	.macro	ARGS_CALLER kind, fn, jumped, bits, stride, width
+	BEGIN	ftr__x86_64_\fn
 	leaq	-REGS_SIZE(%rsp), %rsp
 	.cfi_adjust_cfa_offset REGS_SIZE
 	movq	%rbp, R_BP(%rsp)
@@ -419,19 +435,17 @@
 	.cfi_def_cfa %rbp, 16
 	SAVE_CALL_CLOBBERED
 	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \stride, \width)
-	DISPATCH \kind, args_\kind, REGS_SIZE
+	DISPATCH \kind, \fn, REGS_SIZE
 	RESTORE_FLAGS
 	RESTORE_CALL_CLOBBERED
 	.cfi_remember_state
 	movq	R_BP(%rsp), %rbp
 	.cfi_restore %rbp
 	.cfi_def_cfa %rsp, REGS_SIZE + 16
-	leaq	REGS_SIZE + 8(%rsp), %rsp
-	.cfi_def_cfa_offset 8
-	ret
+	LEAVE	REGS_SIZE, \jumped
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, args_\kind, REGS_SIZE
-	END	ftr__x86_64_args_\kind
+	DISPATCH_ASIDE \kind, \fn, REGS_SIZE
+	END	ftr__x86_64_\fn
 	.endm
 
 /*
@@ -470,8 +484,8 @@
 #define REGS_MARK(bits, stride, width) \
 	FTR__X86_MARK(FTR__MARK_WHOLE | bits, stride, width)
 
-	.macro	REGS_CALLER kind, bits, stride, width
-	BEGIN	ftr__x86_64_regs_\kind
+	.macro	REGS_CALLER kind, fn, jumped, bits, stride, width
+	BEGIN	ftr__x86_64_\fn
 	/* No flag changes (lea, mov) before they are pushed to their place. */
 	leaq	-(FRAME_SIZE - R_FLAGS - 8)(%rsp), %rsp
 	.cfi_adjust_cfa_offset FRAME_SIZE - R_FLAGS - 8
@@ -509,7 +523,7 @@
 	movabsq	$(REGS_MARK(\bits, \stride, \width) << 32), %rcx
 	orq	%rcx, %rax
 	movq	%rax, R_SAVED(%rsp)
-	DISPATCH \kind, regs_\kind, FRAME_SIZE
+	DISPATCH \kind, \fn, FRAME_SIZE
 	.cfi_remember_state
 	movq	R_LAST(%rsp), %rax
 	leaq	16(%rbp), %rdx
@@ -520,17 +534,19 @@
 	xorl	%ecx, %edx
 	testl	$~FTR_X86_ARITHMETIC_FLAGS, %edx
 	jnz	1f
+	.if	\jumped
+	movq	%rax, 8(%rbp)
+	.else
 	cmpq	%rax, 8(%rbp)
 	jne	1f
+	.endif
 	RESTORE_CALLEE_SAVED
 	LOAD_ARITHMETIC_FLAGS
 	RESTORE_CALL_CLOBBERED
 	movq	R_BP(%rsp), %rbp
 	.cfi_restore %rbp
 	.cfi_def_cfa %rsp, FRAME_SIZE + 16
-	leaq	FRAME_SIZE + 8(%rsp), %rsp
-	.cfi_def_cfa_offset 8
-	ret
+	LEAVE	FRAME_SIZE, \jumped
 	.cfi_restore_state
 	.cfi_remember_state
 1:	movl	R_FLAGS(%rsp), %ecx
@@ -570,8 +586,19 @@
 	.cfi_restore %rbp
 	ret
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, regs_\kind, FRAME_SIZE
-	END	ftr__x86_64_regs_\kind
+	DISPATCH_ASIDE \kind, \fn, FRAME_SIZE
+	END	ftr__x86_64_\fn
+	.endm
+
+	.macro	WHOLE kind, bits, stride, width
+	REGS_CALLER \kind, regs_\kind, 0, \bits, \stride, \width
+	REGS_CALLER \kind, jumped_regs_\kind, 1, \bits, \stride, \width
+	.endm
+
+	.macro	BOTH kind, bits, stride, width
+	ARGS_CALLER \kind, args_\kind, 0, \bits, \stride, \width
+	ARGS_CALLER \kind, jumped_args_\kind, 1, \bits, \stride, \width
+	WHOLE	\kind, \bits, \stride, \width
 	.endm
 
 	.hidden	ftr__self
@@ -582,20 +609,15 @@
 
 	.text
 	FTR__LATE_TABLE ftr__late
-	ARGS_NONE
-	REGS_CALLER	none, 0, 0, 0
-	ARGS_CALLER	sse, 0, 16, 16
-	REGS_CALLER	sse, 0, 16, 16
-	ARGS_CALLER	avx, 0, 32, 16
-	REGS_CALLER	avx, 0, 32, 16
-	ARGS_CALLER	avx512, 0, 64, 16
-	REGS_CALLER	avx512, 0, 64, 16
-	ARGS_CALLER	all_sse, FTR__MARK_ALL, 16, 16
-	REGS_CALLER	all_sse, FTR__MARK_ALL, 16, 16
-	ARGS_CALLER	all_avx, FTR__MARK_ALL, 32, 32
-	REGS_CALLER	all_avx, FTR__MARK_ALL, 32, 32
-	ARGS_CALLER	all_avx512, FTR__MARK_ALL, 64, 64
-	REGS_CALLER	all_avx512, FTR__MARK_ALL, 64, 64
+	ARGS_NONE	args_none, 0
+	ARGS_NONE	jumped_args_none, 1
+	WHOLE	none, 0, 0, 0
+	BOTH	sse, 0, 16, 16
+	BOTH	avx, 0, 32, 16
+	BOTH	avx512, 0, 64, 16
+	BOTH	all_sse, FTR__MARK_ALL, 16, 16
+	BOTH	all_avx, FTR__MARK_ALL, 32, 32
+	BOTH	all_avx512, FTR__MARK_ALL, 64, 64
 	FTR__LATE_TABLE ftr__late_end
 
 /*

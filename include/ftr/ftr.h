@@ -30,5 +30,6 @@
 #include <ftr/site.h>
 #include <ftr/regs.h>
 #include <ftr/group.h>
+#include <ftr/exit.h>
 
 #endif /* FTR_FTR_H */

@@ -30,7 +30,15 @@ struct ftr_group;
 typedef int (*ftr_entry_fn)(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			    struct ftr_regs *regs);
 
-/** An exit handler (not available in this version: ftr_group_new() refuses it). */
+/**
+ * An exit handler: runs in the thread that returns, between the traced
+ * function's last instruction and its caller (<ftr/exit.h>).  The registers are
+ * those that the function returned with: the return value is what
+ * ftr_regs_return_value() and its relatives say, and may be changed.  What holds
+ * for entry handlers holds here.
+ *
+ * @param ip, parent_ip  as the call's entry handler got them.
+ */
 typedef void (*ftr_exit_fn)(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			    struct ftr_regs *regs);
 
@@ -54,7 +62,8 @@ enum {
 	 *  &regs->sp is the stack top just before the site's call.  A site is held by
 	 *  groups of one layout alone. */
 	FTR_GROUP_SP_OVERLAY = 32,
-	/** Exits of unwound frames are called too (not available in this version). */
+	/** The exit handler is also told of frames that were unwound past or jumped
+	 *  over: ftr_regs_unwound(). */
 	FTR_GROUP_UNWOUND_EXITS = 64,
 	/** Functions no compiler prepared, too (not available in this version). */
 	FTR_GROUP_UNINSTRUMENTED = 128
@@ -64,11 +73,11 @@ enum {
 struct ftr_group_options {
 	size_t size;              /**< sizeof(struct ftr_group_options) as the caller knows it */
 	const char *name;         /**< for reports; copied; NULL: "" */
-	ftr_entry_fn entry;       /**< required */
-	ftr_exit_fn exit;         /**< must be NULL in this version */
+	ftr_entry_fn entry;       /**< NULL: none, there is an exit handler alone */
+	ftr_exit_fn exit;         /**< NULL: none */
 	void *data;               /**< ftr_group_data() */
 	uint32_t flags;           /**< FTR_GROUP_* */
-	uint32_t entry_data_size; /**< must be 0 without an exit handler */
+	uint32_t entry_data_size; /**< ftr_entry_data(), bytes; up to FTR_ENTRY_DATA_MAX */
 };
 #define FTR_GROUP_OPTIONS_INIT { sizeof(struct ftr_group_options), 0, 0, 0, 0, 0, 0 }
 
@@ -76,9 +85,11 @@ struct ftr_group_options {
  * Make a group; its filter is empty.
  * @param group    receives it; free it by ftr_group_free().
  * @param options  copied.
- * @return 0; -EINVAL: a NULL, no entry handler, a wrong size, an unknown flag
- * or a non-zero tail; -EOPNOTSUPP: an exit handler or a flag that this version
- * or this architecture does not have; -ENOMEM; or an error of ftr_init().
+ * @return 0; -EINVAL: a NULL, no handler, a wrong size, an unknown flag, entry
+ * data without an exit handler or too much of it, or a non-zero tail;
+ * -EOPNOTSUPP: a flag that this version or this architecture does not have, or
+ * an exit handler where threads have hardware shadow stacks; -ENOMEM; or an
+ * error of ftr_init().
  * Context: any thread.
  */
 FTR_API int ftr_group_new(struct ftr_group **group, const struct ftr_group_options *options);
@@ -257,7 +268,8 @@ struct ftr_update_options {
  */
 FTR_API int ftr_update(struct ftr_update_options *options);
 
-/** How many calls the group missed by the recursion guard.  Context: async-signal-safe. */
+/** How many calls the group missed by the recursion guard, or because too many
+ *  exits were pending.  Context: async-signal-safe. */
 FTR_API uint64_t ftr_group_missed(const struct ftr_group *group);
 
 FTR_END_DECLS

@@ -21,7 +21,7 @@ enum { NO_GROUPS = 3 };
 
 START_TEST(test_group_options)
 {
-	static const uint32_t missing[] = { FTR_GROUP_UNWOUND_EXITS, FTR_GROUP_UNINSTRUMENTED,
+	static const uint32_t missing[] = { FTR_GROUP_UNINSTRUMENTED,
 					    ARCH_MISSING_FLAGS };
 	struct {
 		struct ftr_group_options options;
@@ -50,12 +50,16 @@ START_TEST(test_group_options)
 		bad.flags = missing[i];
 		REFUSED(ftr_group_new(&group, &bad), -EOPNOTSUPP);
 	}
+	bad.flags = FTR_GROUP_UNWOUND_EXITS;
+	REFUSED(ftr_group_new(&group, &bad), -EINVAL);
 	bad.flags = 0;
-	bad.exit = (ftr_exit_fn)(void (*)(void))count_call;
-	REFUSED(ftr_group_new(&group, &bad), -EOPNOTSUPP);
-	bad.exit = NULL;
 	bad.entry_data_size = 8;
 	REFUSED(ftr_group_new(&group, &bad), -EINVAL);
+	bad.exit = (ftr_exit_fn)(void (*)(void))count_call;
+	bad.entry_data_size = FTR_ENTRY_DATA_MAX + 1;
+	REFUSED(ftr_group_new(&group, &bad), -EINVAL);
+	bad.exit = NULL;
+	bad.entry_data_size = 8;
 	longer.options.entry = count_call;
 	longer.options.size = sizeof(longer);
 	longer.tail = 1;

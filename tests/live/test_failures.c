@@ -181,7 +181,7 @@ static const struct act {
 	{ "new", begin, make_group, { 0, 0, 0 }, { 0, 0, 0 }, false, 1 << FAULT_MEMORY },
 	{ "first attach", begin, attach_a, { 0, 0, 0 }, { 4, 0, 0 }, true,
 	  1 << FAULT_MEMORY | 1 << FAULT_MAPPING | 1 << FAULT_PROTECTION | 1 << FAULT_OPENING |
-		  1 << FAULT_WRITING | 1 << FAULT_SIGNALS },
+		  1 << FAULT_SIGNALS },
 	{ "attach", begin_warm, attach_a, { 0, 0, 0 }, { 4, 0, 0 }, false, 1 << FAULT_MEMORY },
 	{ "attach beside", begin_attached, attach_b, { 4, 0, 0 }, { 4, 2, 0 }, false,
 	  1 << FAULT_MEMORY },

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * long double ftr_regs_return_x87(const struct ftr_regs *regs, unsigned n)
+ *
+ * The result is in st(0) (psABI, "Returning of Values"), which C compiled for
+ * general registers alone can't say.  Arguments go on as they came.
+ */
+	.text
+	.globl	ftr_regs_return_x87
+	.type	ftr_regs_return_x87, @function
+	.hidden	ftr__regs_return_x87
+	.balign	16
+ftr_regs_return_x87:
+	.cfi_startproc
+	endbr64
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	call	ftr__regs_return_x87
+	addq	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	testq	%rax, %rax
+	jz	1f
+	fldt	(%rax)
+	ret
+1:	fldz
+	ret
+	.cfi_endproc
+	.size	ftr_regs_return_x87, . - ftr_regs_return_x87
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See exit.h.  Floor 5.
+ *
+ * All runs between a site, or a return, and the handlers: async-signal-safe,
+ * general registers.  A call that can't have a record is counted as missed for
+ * the groups with an exit handler, whose entry handler is not called either.
+ */
+#include "lib/exit.h"
+
+#include "lib/dispatch.h"
+#include "lib/group.h"
+#include "lib/sys.h"
+
+/* A call as its handlers are run. */
+struct call {
+	struct ftr__thread *self;
+	struct ftr_regs *regs;
+	const struct ftr__set *set;
+	struct ftr__record *record; /* NULL: none was to be had */
+	uintptr_t ip, parent_ip;
+	bool nested;
+	struct ftr__hooking hooking;
+};
+
+FTR__BARE static void begin(struct call *call)
+{
+	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
+
+	head->mark &= ~(uint32_t)FTR__MARK_PLAIN;
+	call->hooking.outer = call->self->hooking;
+	call->hooking.regs = call->regs;
+	FTR__WRITE_ONCE(call->self->hooking, &call->hooking);
+}
+
+FTR__BARE static void end(struct call *call)
+{
+	FTR__WRITE_ONCE(call->self->hooking, call->hooking.outer);
+	if (call->set->any & FTR_GROUP_IPMODIFY)
+		ftr__backend->regs_resume(call->regs, ftr__backend->regs_ip(call->regs));
+}
+
+/* Frames of handlers that were jumped over stay in the list below those that
+ * run. */
+FTR__BARE struct ftr__hooking *ftr__exit_hooking(const struct ftr_regs *regs)
+{
+	struct ftr__hooking *hooking = ftr__self ? ftr__self->hooking : NULL;
+
+	return hooking && hooking->regs == regs ? hooking : NULL;
+}
+
+/* --- records whose unwinding is of interest ------------------------------------------- */
+
+FTR__BARE static void watch(struct ftr__record *r)
+{
+	struct ftr__thread *owner = r->owner;
+	uint64_t signals = ftr__sys_block_signals();
+
+	r->watched = owner->born;
+	r->newer = NULL;
+	r->older = owner->watched;
+	if (r->older)
+		r->older->newer = r;
+	owner->watched = r;
+	ftr__sys_restore_signals(signals);
+}
+
+FTR__BARE static void unwatch(struct ftr__record *r)
+{
+	uint64_t signals = ftr__sys_block_signals();
+
+	if (r->newer)
+		r->newer->older = r->older;
+	else
+		r->owner->watched = r->older;
+	if (r->older)
+		r->older->newer = r->newer;
+	r->watched = 0;
+	ftr__sys_restore_signals(signals);
+}
+
+FTR__BARE static bool is_watched(const struct ftr__record *r)
+{
+	return r->watched && r->watched == r->owner->born;
+}
+
+/* --- running exits ------------------------------------------------------------------------ */
+
+FTR__BARE static void miss(const struct ftr__member *m)
+{
+	ftr__count(&m->group->missed);
+	ftr__count(&ftr__dispatch_missed);
+}
+
+/* Of one record, the reverse of its entries' order (H10). */
+FTR__BARE static void run_exits(struct call *call, bool unwound)
+{
+	const struct ftr__record *r = call->record;
+	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
+
+	call->hooking.exits = true;
+	call->hooking.unwound = unwound;
+	for (uint32_t i = call->set->n; i-- > 0;) {
+		const struct ftr__member *m = &call->set->members[i];
+		if (!(m->flags & FTR__MEMBER_EXIT) || !(r->pending >> m->exit_bit & 1))
+			continue;
+		/* NULL once the group is being detached: it may be gone then. */
+		ftr_exit_fn exit = FTR__FETCH(m->exit);
+		if (!exit || (unwound && !(m->flags & FTR_GROUP_UNWOUND_EXITS)))
+			continue;
+		if (call->nested && !(m->flags & FTR_GROUP_REENTRANT)) {
+			miss(m);
+			continue;
+		}
+		uintptr_t resume = ftr__backend->regs_ip(call->regs);
+		call->hooking.data = (char *)r->data + m->data_at;
+		head->group = m->group;
+		exit(r->ip, ftr__record_words(r)->parent, m->group, call->regs);
+		if (!(m->flags & FTR_GROUP_IPMODIFY) || unwound)
+			ftr__backend->regs_set_ip(call->regs, resume);
+	}
+}
+
+/* The registers are those of the call that is under way. */
+FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
+{
+	struct call call = { .self = now->self, .regs = now->regs, .set = r->set, .record = r,
+			     .nested = now->nested };
+
+	unwatch(r);
+	begin(&call);
+	run_exits(&call, true);
+	FTR__WRITE_ONCE(call.self->hooking, call.hooking.outer);
+	r->nested |= now->nested;
+	ftr__record_return(r);
+}
+
+/*
+ * Calls that were unwound past, or jumped over, before this one came or
+ * returned.  sp: where its return address lies; it, and what it came from by a
+ * tail call, are alive.
+ */
+FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp)
+{
+	struct ftr__record *r = now->self->watched;
+
+	while (FTR__UNLIKELY(r != NULL)) {
+		struct ftr__record *older = r->older;
+		if (r != now->record && ftr__record_is_dead(r, sp))
+			run_unwound(now, r);
+		else if (r->slot >= sp)
+			break;
+		r = older;
+	}
+}
+
+/* What returns on the x87 stack (psABI, "Returning of Values") is taken from it:
+ * handlers find it empty, as any function does. */
+FTR__BARE static void save_x87(struct ftr__hooking *hooking)
+{
+	hooking->n_x87 = 0;
+	while (hooking->n_x87 < 2 && !ftr__backend->x87_is_empty())
+		ftr__backend->x87_pop(&hooking->x87[hooking->n_x87++]);
+}
+
+FTR__BARE static void load_x87(struct ftr__hooking *hooking)
+{
+	while (hooking->n_x87)
+		ftr__backend->x87_push(&hooking->x87[--hooking->n_x87]);
+}
+
+FTR__BARE static void exits(struct ftr__record *r, struct ftr_regs *regs, bool nested)
+{
+	struct call call = { .self = ftr__self, .regs = regs, .set = FTR__FETCH(r->set),
+			     .record = r, .nested = nested };
+
+	if (!call.set)
+		return;
+	begin(&call);
+	call.hooking.live_x87 = call.set->all & FTR_GROUP_NO_SIMD;
+	if (!call.hooking.live_x87)
+		save_x87(&call.hooking);
+	settle_unwound(&call, r->slot);
+	run_exits(&call, false);
+	load_x87(&call.hooking);
+	end(&call);
+	if (is_watched(r))
+		unwatch(r);
+	r->nested |= nested;
+	ftr__record_return(r);
+}
+
+FTR__BARE int ftr__run_exits(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *record,
+			     struct ftr_regs *regs)
+{
+	exits((struct ftr__record *)record, regs, false);
+	return 0;
+}
+
+/* Without reader state a slot's set may not be looked into: a record is known by
+ * its address. */
+FTR__BARE void ftr__exit_lost(const struct ftr__slot_hot *hot)
+{
+	struct ftr__record *r = (struct ftr__record *)hot;
+
+	if (ftr__record_is_one(hot))
+		ftr__record_return(r);
+}
+
+/* --- running entries -------------------------------------------------------------------------- */
+
+/* Which members' exits are to run. */
+FTR__BARE static uint64_t run_entries(struct call *call)
+{
+	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
+	uint64_t pending = 0;
+
+	for (uint32_t i = 0; i < call->set->n; i++) {
+		const struct ftr__member *m = &call->set->members[i];
+		bool exits = m->flags & FTR__MEMBER_EXIT;
+		if (ftr__dispatch_excluded(m->group, call->self->tid))
+			continue;
+		if ((exits && !call->record) ||
+		    (call->nested && (call->self->quiet || !(m->flags & FTR_GROUP_REENTRANT)))) {
+			miss(m);
+			continue;
+		}
+		uintptr_t resume = ftr__backend->regs_ip(call->regs);
+		call->hooking.data = exits ? (char *)call->record->data + m->data_at : NULL;
+		head->group = m->group;
+		if (!m->entry(call->ip, call->parent_ip, m->group, call->regs) && exits)
+			pending |= (uint64_t)1 << m->exit_bit;
+		if (!(m->flags & FTR_GROUP_IPMODIFY))
+			ftr__backend->regs_set_ip(call->regs, resume);
+	}
+	return pending;
+}
+
+/* From now on the call is the record's: it goes on in the cell, which calls what
+ * would have come next. */
+FTR__BARE static void bind(struct call *call, uint64_t pending)
+{
+	struct ftr__record *r = call->record;
+	struct ftr__cell_words *words = ftr__record_words(r);
+	uintptr_t sp = ftr__backend->regs_sp(call->regs);
+
+	r->pending = pending;
+	r->ip = call->ip;
+	r->slot = sp;
+	r->tls = call->self->tls;
+	r->hot.flags = call->set->any;
+	words->parent = *(const uintptr_t *)sp;
+	words->body = ftr__backend->regs_resume_at(call->regs);
+	words->caller = call->set->exit_caller;
+	FTR__PUBLISH(r->set, call->set);
+	if (call->set->any & FTR_GROUP_UNWOUND_EXITS)
+		watch(r);
+	ftr__backend->regs_resume_cell(call->regs, ftr__record_cell(r));
+}
+
+FTR__BARE static void entries(const struct ftr__set *set, uintptr_t ip, uintptr_t parent_ip,
+			      struct ftr_regs *regs, bool hooked, bool nested)
+{
+	struct call call = { .self = ftr__self, .regs = regs, .set = set, .ip = ip,
+			     .parent_ip = parent_ip, .nested = nested };
+	uintptr_t sp = ftr__backend->regs_sp(regs);
+
+	begin(&call);
+	settle_unwound(&call, sp);
+	if (!nested || (set->any & FTR_GROUP_REENTRANT && !call.self->quiet))
+		call.record = ftr__record_take(call.self, set->data_size, nested, sp);
+	uint64_t pending = run_entries(&call);
+	end(&call);
+	if (pending && hooked)
+		bind(&call, pending);
+	else if (call.record)
+		ftr__record_return(call.record);
+}
+
+FTR__BARE int ftr__run_hooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+			      struct ftr_regs *regs)
+{
+	entries((const struct ftr__set *)set, ip, parent_ip, regs, true, false);
+	return 0;
+}
+
+FTR__BARE int ftr__run_unhooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+				struct ftr_regs *regs)
+{
+	entries((const struct ftr__set *)set, ip, parent_ip, regs, false, false);
+	return 0;
+}
+
+FTR__BARE void ftr__exit_nested(const struct ftr__set *set, uintptr_t ip, uintptr_t parent_ip,
+				struct ftr_regs *regs)
+{
+	if (set->any & FTR__SET_RECORD)
+		exits(set->arg, regs, true);
+	else
+		entries(ftr__set_of(set), ip, parent_ip, regs, set->any & FTR__SET_HOOKED, true);
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See record.h.  Floor 4.
+ *
+ * The area is reserved as a whole; chunks of it come to be as threads want
+ * them, and are their nodes' from then on.  That happens between a site and its
+ * handlers: system calls alone, no libc, no vector register.
+ *
+ * Which records are pending is told by `set` alone: stored last when a record is
+ * bound, taken away before it is free.
+ */
+#include "lib/record.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "lib/error.h"
+#include "lib/exec.h"
+#include "lib/rendezvous.h"
+#include "lib/stack.h"
+#include "lib/sys.h"
+#include "lib/unwind.h"
+
+enum {
+	PAGE = 4096,
+	CHUNK = PAGE / FTR__CELL_SIZE, /* records */
+	CODE_SIZE = FTR__CELLS_SIZE,
+	RECORDS_MAX = CODE_SIZE / FTR__CELL_SIZE,
+	CHUNKS_MAX = RECORDS_MAX / CHUNK,
+	DEPTH = 4096,
+	/* In vain: how many calls are missed before the next look for records of
+	 * calls that are over. */
+	LOOK_AGAIN = 1024,
+	DATA_MIN = 64,
+	DATA_CHUNK = 64 * 1024
+};
+
+static uintptr_t cells; /* 0: not reserved */
+static struct ftr__cell_words *words;
+static struct ftr__record *records;
+static size_t n_chunks; /* given out, some perhaps not yet made */
+static struct ftr__thread *owners[CHUNKS_MAX]; /* NULL: not made */
+static size_t depth = DEPTH;
+
+void ftr__record_set_depth(size_t wanted)
+{
+	depth = wanted ? wanted : DEPTH;
+}
+
+/* --- the area ------------------------------------------------------------------- */
+
+static void *reserve(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Cell 0 serves nobody: unwinders know the area by its address. */
+int ftr__record_init(void)
+{
+	if (cells)
+		return 0;
+	size_t records_size = RECORDS_MAX * sizeof *records;
+	uintptr_t at = (uintptr_t)reserve(2 * (size_t)CODE_SIZE);
+	records = reserve(records_size);
+	int result = at && records ? ftr__unwind_area(at, CODE_SIZE, &ftr__backend->cell_cfi,
+						      "ftr_cell")
+				   : ftr__fail(ENOMEM, "no address space for return hooks");
+	if (result) {
+		if (at)
+			munmap((void *)at, 2 * (size_t)CODE_SIZE);
+		if (records)
+			munmap(records, records_size);
+		return result;
+	}
+	words = (struct ftr__cell_words *)(at + CODE_SIZE);
+	ftr__rendezvous_ignore((uintptr_t)records, (uintptr_t)records + records_size);
+	cells = at;
+	return 0;
+}
+
+static size_t number(const struct ftr__record *record)
+{
+	return (size_t)(record - records);
+}
+
+struct ftr__cell_words *ftr__record_words(const struct ftr__record *record)
+{
+	return &words[number(record)];
+}
+
+FTR__BARE static uintptr_t cell(const struct ftr__record *record)
+{
+	return cells + number(record) * FTR__CELL_SIZE;
+}
+
+FTR__BARE uintptr_t ftr__record_cell(const struct ftr__record *record)
+{
+	return cell(record) + ftr__backend->cell_enter;
+}
+
+FTR__BARE uintptr_t ftr__record_cell_return(const struct ftr__record *record)
+{
+	return cell(record) + ftr__backend->cell_return;
+}
+
+FTR__BARE static bool protect(const void *at, size_t size)
+{
+	uintptr_t start = ftr__align_down((uintptr_t)at, PAGE);
+	uintptr_t end = ftr__align_up((uintptr_t)at + size, PAGE);
+
+	return ftr__syscall(SYS_mprotect, (long)start, (long)(end - start),
+			    PROT_READ | PROT_WRITE, 0, 0, 0) == 0;
+}
+
+/* The page of words is where the page of code is written first. */
+FTR__BARE static bool make_chunk(size_t chunk)
+{
+	size_t first = chunk * CHUNK;
+	uintptr_t at = cells + first * FTR__CELL_SIZE;
+
+	if (!protect(&words[first], PAGE) ||
+	    !protect(&records[first], CHUNK * sizeof *records))
+		return false;
+	ftr__backend->cells_emit((uint8_t *)&words[first], at, CHUNK, CODE_SIZE);
+	return ftr__exec_seal_quietly(at, &words[first], PAGE);
+}
+
+/* The first record of a new chunk; NULL: there is none to be had.  *n: how many
+ * may serve. */
+FTR__BARE static struct ftr__record *get_chunk(struct ftr__thread *self, size_t *n)
+{
+	size_t chunk = __atomic_load_n(&n_chunks, __ATOMIC_RELAXED);
+	size_t had = __atomic_load_n(&self->n_records, __ATOMIC_RELAXED);
+
+	if (had >= depth)
+		return NULL;
+	do
+		if (chunk == CHUNKS_MAX)
+			return NULL;
+	while (!__atomic_compare_exchange_n(&n_chunks, &chunk, chunk + 1, false,
+					    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	if (!make_chunk(chunk))
+		return NULL;
+	FTR__PUBLISH(owners[chunk], self);
+	size_t first = chunk * CHUNK + !chunk;
+	*n = (chunk + 1) * CHUNK - first;
+	if (*n > depth - had)
+		*n = depth - had;
+	__atomic_fetch_add(&self->n_records, *n, __ATOMIC_RELAXED);
+	return &records[first];
+}
+
+/* --- records ---------------------------------------------------------------------- */
+
+FTR__BARE static struct ftr__record *make(struct ftr__thread *self, struct ftr__record *r)
+{
+	struct ftr__cell_words *w = &words[number(r)];
+	uintptr_t base = ftr__backend->slots_push_addresses ? 0 : (uintptr_t)ftr__slot_table;
+
+	w->pushed = (uintptr_t)&r->hot - base;
+	r->hot.set = &r->own;
+	r->hot.site_length = 0;
+	r->hot.self = (uintptr_t)&ftr__self - ftr__backend->thread_pointer();
+	r->own.run = ftr__run_exits;
+	r->own.arg = r;
+	r->own.any = FTR__SET_RECORD;
+	r->owner = self;
+	return r;
+}
+
+FTR__BARE static void push(struct ftr__record **list, struct ftr__record *first,
+			   struct ftr__record *last)
+{
+	last->next = FTR__READ_ONCE(*list);
+	while (!__atomic_compare_exchange_n(list, &last->next, first, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_RELAXED))
+		;
+}
+
+/* Data blocks grow by doubling; what a record had before is left behind. */
+FTR__BARE static bool give_data(struct ftr__thread *self, struct ftr__record *r, size_t size)
+{
+	size_t room = DATA_MIN;
+
+	while (room < size)
+		room *= 2;
+	size_t want = room > DATA_CHUNK / 8 ? room : DATA_CHUNK;
+	uintptr_t at = self->data;
+	if (self->data_end - at < room) {
+		long got = ftr__syscall(
+#ifdef SYS_mmap2
+			SYS_mmap2,
+#else
+			SYS_mmap,
+#endif
+			0, (long)want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (got > -PAGE && got < 0)
+			return false;
+		at = (uintptr_t)got;
+		if (want == DATA_CHUNK)
+			self->data_end = at + want;
+	}
+	if (want == DATA_CHUNK)
+		self->data = at + room;
+	r->data = (void *)at;
+	r->data_room = (uint32_t)room;
+	return true;
+}
+
+/* What others handed back; the first of these is taken. */
+FTR__BARE static struct ftr__record *take_returned(struct ftr__thread *self)
+{
+	struct ftr__record *all = NULL;
+
+	if (FTR__READ_ONCE(self->returned))
+		all = __atomic_exchange_n(&self->returned, NULL, __ATOMIC_ACQ_REL);
+	return all;
+}
+
+/* A handler in a handler: the thread may have been interrupted in the middle of
+ * what take() does.  Signals are blocked. */
+FTR__BARE static struct ftr__record *take_nested(struct ftr__thread *self)
+{
+	struct ftr__record *r = take_returned(self);
+	size_t n;
+
+	if (!r) {
+		r = get_chunk(self, &n);
+		for (size_t i = 0; r && i < n; i++) {
+			make(self, &r[i]);
+			r[i].next = i + 1 < n ? &r[i + 1] : NULL;
+		}
+	}
+	if (r && r->next) {
+		struct ftr__record *last = r->next;
+		while (last->next)
+			last = last->next;
+		push(&self->returned, r->next, last);
+	}
+	return r;
+}
+
+static void drop_dead(struct ftr__thread *self, uintptr_t sp);
+
+FTR__BARE static struct ftr__record *take_fresh(struct ftr__thread *self)
+{
+	if (self->fresh == self->fresh_end) {
+		size_t n;
+		struct ftr__record *r = get_chunk(self, &n);
+		if (!r)
+			return NULL;
+		self->fresh = r;
+		self->fresh_end = r + n;
+	}
+	return make(self, self->fresh++);
+}
+
+/* Before a new chunk, and now and then where there is none, a look whether
+ * records are pending of which the calls are over. */
+FTR__BARE static struct ftr__record *take_more(struct ftr__thread *self, uintptr_t sp)
+{
+	struct ftr__record *r = take_returned(self);
+
+	if (r || self->fresh != self->fresh_end)
+		return r ? r : take_fresh(self);
+	if (self->n_records && self->look_after-- == 0) {
+		self->look_after = self->n_records < depth ? 0 : LOOK_AGAIN;
+		drop_dead(self, sp);
+		r = self->records;
+	}
+	return r ? r : take_fresh(self);
+}
+
+FTR__BARE static struct ftr__record *take(struct ftr__thread *self, uintptr_t sp)
+{
+	struct ftr__record *r = self->records;
+
+	if (!r)
+		r = take_more(self, sp);
+	if (r && r->next) /* also of those handed back */
+		self->records = r->next;
+	else
+		self->records = NULL;
+	return r;
+}
+
+FTR__BARE struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t data, bool nested,
+					       uintptr_t sp)
+{
+	struct ftr__record *r;
+
+	if (FTR__LIKELY(!nested)) {
+		r = take(self, sp);
+	} else {
+		uint64_t signals = ftr__sys_block_signals();
+		r = take_nested(self);
+		ftr__sys_restore_signals(signals);
+	}
+	if (!r)
+		return NULL;
+	r->next = NULL;
+	r->nested = nested;
+	if (FTR__LIKELY(data <= r->data_room))
+		return r;
+	uint64_t signals = ftr__sys_block_signals();
+	bool given = give_data(self, r, data);
+	ftr__sys_restore_signals(signals);
+	if (given)
+		return r;
+	ftr__record_return(r);
+	return NULL;
+}
+
+FTR__BARE void ftr__record_return(struct ftr__record *r)
+{
+	struct ftr__thread *self = ftr__self;
+
+	FTR__PUBLISH(r->set, NULL);
+	/* Nobody but the record's caller is inside, in the record's own thread. */
+	if (FTR__LIKELY(r->owner == self && !r->nested)) {
+		r->next = self->records;
+		self->records = r;
+	} else {
+		push(&r->owner->returned, r, r);
+	}
+}
+
+FTR__BARE bool ftr__record_is_one(const struct ftr__slot_hot *hot)
+{
+	return (uintptr_t)hot - (uintptr_t)records < RECORDS_MAX * sizeof *records;
+}
+
+/* --- calls that are over -------------------------------------------------------------- */
+
+/* A word of memory that may be gone. */
+FTR__BARE static bool read_word(uintptr_t at, uintptr_t *word)
+{
+	struct iovec to = { word, sizeof *word }, from = { (void *)at, sizeof *word };
+
+	return ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&to, 1, (long)&from, 1,
+			    0) == (long)sizeof *word;
+}
+
+/*
+ * What a pending call's slot holds: its cell's address; the parent's, before the
+ * cell called and after it was returned to.
+ */
+FTR__BARE static bool slot_is_changed(const struct ftr__record *r)
+{
+	uintptr_t word;
+
+	return !read_word(r->slot, &word) ||
+	       (word != ftr__record_cell_return(r) && word != words[number(r)].parent);
+}
+
+FTR__BARE bool ftr__record_is_dead(const struct ftr__record *r, uintptr_t sp)
+{
+	struct ftr__thread *self = ftr__self;
+
+	if (r->tls != self->tls)
+		return slot_is_changed(r) || ftr__stack_was_own(r->tls, r->slot);
+	if (r->slot < sp && ftr__stack_is_own(self, r->slot) && ftr__stack_is_own(self, sp) &&
+	    !ftr__stack_is_for_signals(sp))
+		return true;
+	return slot_is_changed(r);
+}
+
+/* Free what is pending for nothing.  In the thread's own handler: its own list is
+ * whole. */
+FTR__BARE static void drop_dead(struct ftr__thread *self, uintptr_t sp)
+{
+	size_t n = FTR__FETCH(n_chunks);
+
+	for (size_t c = 0; c < n; c++) {
+		if (FTR__FETCH(owners[c]) != self)
+			continue;
+		for (struct ftr__record *r = &records[c * CHUNK]; r < &records[(c + 1) * CHUNK]; r++)
+			if (r->set && r->watched != self->born && ftr__record_is_dead(r, sp))
+				ftr__record_return(r);
+	}
+}
+
+bool ftr__record_holds(const struct ftr__set *set)
+{
+	for (size_t c = 0; c < n_chunks; c++)
+		for (size_t i = 0; FTR__FETCH(owners[c]) && i < CHUNK; i++)
+			if (FTR__FETCH(records[c * CHUNK + i].set) == set)
+				return true;
+	return false;
+}
+
+size_t ftr__record_pending(void)
+{
+	size_t n = 0;
+
+	for (size_t c = 0; c < n_chunks; c++)
+		for (size_t i = 0; FTR__FETCH(owners[c]) && i < CHUNK; i++)
+			n += FTR__FETCH(records[c * CHUNK + i].set) != NULL;
+	return n;
+}
+
+size_t ftr__record_count(void)
+{
+	return n_chunks * CHUNK;
+}

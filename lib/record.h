@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of calls whose exits are pending, and the cells that they return
+ * to (R2, R4).  Floor 4.
+ *
+ * A hooked function is called by a *cell*, 32 bytes of code of its own, so that
+ * the return address says which record the call has.  All cells lie in one
+ * reserved area, each one's words (struct ftr__cell_words) a fixed distance
+ * behind it: one description of frames serves all.
+ *
+ * Records belong to a thread's node.  Its thread alone takes and returns them,
+ * without a lock, while its frame says that it is inside: what a signal's
+ * handler does then is nested, and has a list of its own.  Who returns through
+ * another thread's record, as coroutines that move do, hands it back.
+ */
+#ifndef FTR__RECORD_H
+#define FTR__RECORD_H
+
+#include "lib/set.h"
+#include "lib/slot.h"
+#include "lib/thread.h"
+
+struct ftr__record {
+	/* What the caller of the cell finds as its slot: its set is `own`. */
+	struct ftr__slot_hot hot;
+	struct ftr__set own; /* arg: this record */
+	/* Whose exits are pending; NULL: the record is free.  The set stays as long
+	 * as a record names it (ftr__set_reap()). */
+	const struct ftr__set *set;
+	uint64_t pending; /* of these members, by exit_bit */
+	uintptr_t ip;     /* the site's */
+	uintptr_t slot;   /* where the return address lies, which is the cell's */
+	uintptr_t tls;    /* of the thread that took it */
+	struct ftr__thread *owner;
+	struct ftr__record *next; /* in a list of free ones */
+	/* Among its owner's that are to be told of unwinding; newest first. */
+	struct ftr__record *newer, *older;
+	uint64_t watched; /* the owner's `born`, if it is among these */
+	void *data;
+	uint32_t data_room;
+	bool nested; /* taken, or given back, by a handler in a handler */
+};
+
+/* Reserve the area; 0, -ENOMEM or -EACCES.  Under the library's lock. */
+int ftr__record_init(void);
+
+/* How many records a thread may have, from now on. */
+void ftr__record_set_depth(size_t depth);
+
+/*
+ * A free record of the calling thread's, with room for data; NULL: as many as
+ * may be are pending, or there is no memory.  sp: the stack pointer of the call that
+ * wants it.  nested: the thread was inside a handler already.
+ */
+struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t data, bool nested,
+				     uintptr_t sp);
+/* Give it back.  The set is not looked into any more. */
+void ftr__record_return(struct ftr__record *record);
+
+struct ftr__cell_words *ftr__record_words(const struct ftr__record *record);
+/* Where a return enters its cell, and where the cell's call returns. */
+uintptr_t ftr__record_cell(const struct ftr__record *record);
+uintptr_t ftr__record_cell_return(const struct ftr__record *record);
+
+/* Whether what a caller found as its slot is a record. */
+bool ftr__record_is_one(const struct ftr__slot_hot *hot);
+
+/* Whether the call that the record stands for is over, by unwinding or a jump;
+ * sp: of a call that is under way on the calling thread's stack. */
+bool ftr__record_is_dead(const struct ftr__record *record, uintptr_t sp);
+
+/* Whether some record names a set.  Under the library's lock. */
+bool ftr__record_holds(const struct ftr__set *set);
+
+/* For reports: how many are pending, how many cells were ever made. */
+size_t ftr__record_pending(void);
+size_t ftr__record_count(void);
+
+#endif
