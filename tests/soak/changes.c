@@ -186,6 +186,15 @@ static void set_done(void *arg)
 	atomic_store((atomic_bool *)arg, true);
 }
 
+/* Where a thread stands in a new library's pad it stays as it is. */
+static void refresh(void)
+{
+	int result = ftr_sites_refresh();
+
+	if (result != -EAGAIN)
+		soak_ok("ftr_sites_refresh", result);
+}
+
 static void detach_without_wait(struct subject *subject)
 {
 	static atomic_bool done;
@@ -198,20 +207,12 @@ static void detach_without_wait(struct subject *subject)
 		return;
 	soak_ok("ftr_group_detach_async", result);
 	while (!atomic_load(&done)) {
-		soak_ok("ftr_sites_refresh", ftr_sites_refresh());
+		refresh();
 		sched_yield();
 	}
 	subject->attached = false;
 	subject->check = atomic_load(&subject->calls);
 	soak_changes.detached++;
-}
-
-static void refresh(void)
-{
-	int result = ftr_sites_refresh();
-
-	if (result != -EAGAIN)
-		soak_ok("ftr_sites_refresh", result);
 }
 
 void changes_start(void)

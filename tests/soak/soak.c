@@ -333,6 +333,8 @@ int main(int argc, char **argv)
 	printf("strategy %s, %s, seed %llu\n", int3_only ? "int3" : "auto",
 	       with_lua ? "Lua" : "no Lua", (unsigned long long)seed);
 	fflush(stdout);
+	/* A busy machine may keep a thread from its processor for seconds. */
+	options.detach_timeout_ms = 60000;
 	options.poke = int3_only ? FTR_POKE_INT3 : FTR_POKE_AUTO;
 	soak_ok("ftr_init", ftr_init(&options));
 	mallopt(M_MXFAST, 0); /* no bins that mallinfo2() takes for used */
