@@ -116,6 +116,15 @@ struct ftr_backend {
 	void (*slots_emit)(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
 			   size_t data_distance);
 	struct ftr__slot_cfi slot_cfi;
+	/* The callers' code, for copies beside slots: all of it, and where the
+	 * description of each begins for unwinders.  NULL: nothing is gained by
+	 * copies.  callers_emit() writes callers_copy_size() bytes, to stand where
+	 * they may: a copy and what it reaches by its own place.  slot_table: what
+	 * slots without slots_push_addresses push the distance from. */
+	const uint8_t *callers, *callers_end;
+	const uintptr_t *callers_starts, *callers_starts_end;
+	size_t (*callers_copy_size)(void);
+	void (*callers_emit)(uint8_t *code, uintptr_t slot_table);
 	/* What a variable of a thread lies a fixed distance from. */
 	uintptr_t (*thread_pointer)(void);
 	/* The caller (entry routine) for a set of handlers with these

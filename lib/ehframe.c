@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The binary search table of .eh_frame_hdr.  Floor 1; no state.  The table
- * lies in the module's memory: used under the loader's lock alone.
+ * The binary search table of .eh_frame_hdr, and single records of .eh_frame
+ * (Linux Standard Base Core, "The .eh_frame section").  Floor 1; no state.  Both
+ * lie in a module's memory: used under the loader's lock alone, or of a module
+ * that stays.
  */
 #include "lib/ehframe.h"
 
@@ -10,7 +12,10 @@
 /* DWARF pointer encodings, as linkers write them here. */
 enum {
 	VERSION = 1,
+	PE_ABSPTR = 0x00,
 	PE_UDATA4 = 0x03,
+	PE_SDATA4 = 0x0b,
+	PE_FORMAT = 0x0f,
 	PE_SDATA4_DATAREL = 0x3b,
 	HEADER_SIZE = 12
 };
@@ -50,4 +55,56 @@ bool ftr__ehframe_starts(const struct ftr__ehframe *eh, uintptr_t addr)
 			high = middle;
 	}
 	return false;
+}
+
+/* --- single records ----------------------------------------------------------- */
+
+/* Their length, without the four bytes that it takes; 0: none, or a long one. */
+static size_t record_size(const uint8_t *record)
+{
+	uint32_t size;
+
+	memcpy(&size, record, sizeof size);
+	return size == UINT32_MAX ? 0 : size;
+}
+
+/* The encoding of addresses in its FDEs; -1: of another form. */
+static int read_cie(const uint8_t *cie, struct ftr__fde *fde)
+{
+	static const uint8_t head[] = { 0, 0, 0, 0, VERSION, 'z', 'R', 0, 1,
+					-(int)sizeof(void *) & 0x7f };
+	const uint8_t *at = cie + sizeof(uint32_t), *end = at + record_size(cie);
+
+	if ((size_t)(end - at) < sizeof head + 3 || memcmp(at, head, sizeof head))
+		return -1;
+	at += sizeof head;
+	fde->return_column = at[0];
+	fde->common = at + 3;
+	fde->common_size = (size_t)(end - fde->common);
+	return at[1] == 1 ? at[2] : -1; /* behind the length of what z is about */
+}
+
+bool ftr__ehframe_read(const uint8_t *bytes, uintptr_t start, struct ftr__fde *fde)
+{
+	const uint8_t *at = bytes + sizeof(uint32_t), *end = at + record_size(bytes);
+	uint32_t back;
+
+	if ((size_t)(end - at) < sizeof back + 2 * sizeof(void *) + 1)
+		return false;
+	memcpy(&back, at, sizeof back);
+	int encoding = read_cie(at - back, fde);
+	if (encoding < 0)
+		return false;
+	int format = encoding & PE_FORMAT;
+	size_t width = format == PE_ABSPTR ? sizeof(uintptr_t) : sizeof(uint32_t);
+	if (format != PE_ABSPTR && format != PE_UDATA4 && format != PE_SDATA4)
+		return false;
+	at += sizeof back + width;
+	fde->start = start;
+	fde->size = 0;
+	memcpy(&fde->size, at, width);
+	at += width;
+	fde->own = at + 1;
+	fde->own_size = (size_t)(end - fde->own);
+	return *at == 0; /* bytes of what z is about */
 }

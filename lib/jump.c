@@ -103,9 +103,11 @@ static int make(const struct ftr__module *m, struct ftr__jumps *jumps)
 
 	if (result)
 		return result;
+	const struct ftr__unwind_area unwind = { at, code_size, &ftr__backend->jump_cfi,
+						 "ftr_jump", 0 };
 	result = fill(at, code_size, n);
 	if (!result)
-		result = ftr__unwind_area(at, code_size, &ftr__backend->jump_cfi, "ftr_jump");
+		result = ftr__unwind_area(&unwind);
 	if (result) {
 		munmap((void *)at, code_size + data_size);
 		return result;

@@ -11,6 +11,7 @@ libftr_core_la_SOURCES = \
 	lib/api_site.c \
 	lib/backend.h \
 	lib/batch.c lib/batch.h \
+	lib/callers.c lib/callers.h \
 	lib/compiler.h \
 	lib/core.c lib/core.h \
 	lib/discover.c lib/discover.h \

@@ -65,8 +65,9 @@ int ftr__record_init(void)
 	size_t records_size = RECORDS_MAX * sizeof *records;
 	uintptr_t at = (uintptr_t)reserve(2 * (size_t)CODE_SIZE);
 	records = reserve(records_size);
-	int result = at && records ? ftr__unwind_area(at, CODE_SIZE, &ftr__backend->cell_cfi,
-						      "ftr_cell")
+	const struct ftr__unwind_area unwind = { at, CODE_SIZE, &ftr__backend->cell_cfi,
+						 "ftr_cell", 0 };
+	int result = at && records ? ftr__unwind_area(&unwind)
 				   : ftr__fail(ENOMEM, "no address space for return hooks");
 	if (result) {
 		if (at)

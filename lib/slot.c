@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "lib/callers.h"
 #include "lib/error.h"
 #include "lib/exec.h"
 #include "lib/grace.h"
@@ -31,6 +33,7 @@ enum {
 
 struct area {
 	uintptr_t code;
+	uintptr_t callers; /* its copy of them, or 0: lib/callers.h */
 	uintptr_t *words;
 	uint32_t first, used;
 };
@@ -104,47 +107,68 @@ static struct area *area_find(uintptr_t low, uintptr_t high, uintptr_t reach, bo
 	return NULL;
 }
 
-static int area_fill(uintptr_t at, size_t code_size)
+/* What an area consists of, in this order; bytes. */
+struct layout {
+	size_t slots, callers, code, data;
+};
+
+static struct layout area_layout(void)
 {
-	uint8_t *code = malloc(code_size);
+	struct layout l = { .slots = (size_t)AREA_SLOTS * ftr__backend->slot_size,
+			    .callers = ftr__callers_size(),
+			    .data = AREA_SLOTS * sizeof(uintptr_t) };
+
+	l.code = ftr__align_up(l.slots + l.callers, (uintptr_t)sysconf(_SC_PAGESIZE));
+	return l;
+}
+
+static int area_fill(uintptr_t at, const struct layout *l)
+{
+	uint8_t *code = calloc(1, l->code);
 
 	if (!code)
 		return ftr__fail(ENOMEM, "no memory to make trampolines in");
 	uintptr_t pushed = n_slots * sizeof *ftr__slot_table;
 	if (ftr__backend->slots_push_addresses)
 		pushed += (uintptr_t)ftr__slot_table;
-	ftr__backend->slots_emit(code, at, AREA_SLOTS, pushed, code_size);
-	int result = ftr__exec_seal(at, code, code_size);
+	ftr__backend->slots_emit(code, at, AREA_SLOTS, pushed, l->code);
+	if (l->callers)
+		ftr__callers_emit(code + l->slots);
+	int result = ftr__exec_seal(at, code, l->code);
 	free(code);
 	return result;
 }
 
 static int area_make(uintptr_t low, uintptr_t high, bool highest)
 {
-	size_t code_size = (size_t)AREA_SLOTS * ftr__backend->slot_size;
-	size_t data_size = AREA_SLOTS * sizeof(uintptr_t);
+	const struct layout l = area_layout();
 	uintptr_t at;
 
 	if (n_areas == AREAS_MAX || n_slots + AREA_SLOTS > SLOTS_MAX)
 		return ftr__fail(ENOSPC, "all %d trampoline slots are taken", SLOTS_MAX);
-	int result = ftr__exec_reserve(low, high, code_size, data_size, highest, &at);
+	int result = ftr__exec_reserve(low, high, l.code, l.data, highest, &at);
 	if (result)
 		return result;
-	result = area_fill(at, code_size);
+	uintptr_t callers = l.callers ? at + l.slots : 0;
+	const struct ftr__unwind_area unwind = { at, l.slots, &ftr__backend->slot_cfi, "ftr_slot",
+						 callers };
+	result = area_fill(at, &l);
 	if (!result)
-		result = ftr__unwind_area(at, code_size, &ftr__backend->slot_cfi,
-					  "ftr_slot");
+		result = ftr__unwind_area(&unwind);
 	if (result) {
-		munmap((void *)at, code_size + data_size);
+		munmap((void *)at, l.code + l.data);
 		return result;
 	}
 	/* The words hold addresses at which a thread may be late, and never a
 	 * thread's own. */
-	ftr__rendezvous_ignore(at + code_size, at + code_size + data_size);
+	ftr__rendezvous_ignore(at + l.code, at + l.code + l.data);
+	if (callers)
+		ftr__callers_add(callers);
 	/* Unwinders know the area by the address of what would be its first
 	 * slot: that one is left out. */
 	areas[n_areas++] = (struct area){ .code = at + ftr__backend->slot_size,
-					  .words = (uintptr_t *)(at + code_size) + 1,
+					  .callers = callers,
+					  .words = (uintptr_t *)(at + l.code) + 1,
 					  .first = n_slots + 1 };
 	n_slots += AREA_SLOTS;
 	return 0;
@@ -216,17 +240,13 @@ static uint32_t find_free(uintptr_t low, uintptr_t high)
 	return 0;
 }
 
-/* The callers' windows, made by their assembly (lib/hot.h). */
-extern const struct ftr__inside ftr__late[], ftr__late_end[];
-
 /* Where a thread has not yet loaded its slot's set: in stubs that lead to slots,
  * in the waiting slots, in the callers. */
 static size_t late_ranges(struct ftr__inside *ranges)
 {
 	size_t n = ftr__stub_ranges(ranges);
 
-	for (const struct ftr__inside *window = ftr__late; window < ftr__late_end; window++)
-		ranges[n++] = *window;
+	n += ftr__callers_late(ranges + n);
 	/* A slot's last bytes are never run: so the end of one range is not
 	 * inside the next, nor is what this very list holds in memory. */
 	FOR_EACH_SLOT(i)
@@ -279,9 +299,8 @@ static void free_waiting(const struct ftr__inside *ranges, size_t n, size_t left
  */
 static void reclaim(void)
 {
-	size_t windows = (size_t)(ftr__late_end - ftr__late);
-	struct ftr__inside *ranges = malloc((n_waiting + windows + FTR__STUB_AREAS) *
-					     sizeof *ranges);
+	struct ftr__inside *ranges = malloc((n_waiting + ftr__callers_late_count() +
+					     FTR__STUB_AREAS) * sizeof *ranges);
 	pid_t late;
 
 	if (!ranges || ftr__thread_inside()) {
@@ -331,7 +350,8 @@ static void serve(uint32_t number, struct ftr__set *set)
 	ftr__slot_table[number].flags = set->members[0].flags;
 	ftr__slot_table[number].self = (uintptr_t)&ftr__self - ftr__backend->thread_pointer();
 	area->words[number - area->first] =
-		ftr__backend->caller(set->any, ftr__set_vectors(set), slots[number].jumped);
+		ftr__callers_near(area->callers, ftr__backend->caller(set->any, ftr__set_vectors(set),
+								      slots[number].jumped));
 	FTR__PUBLISH(ftr__slot_table[number].set, served(number, set));
 }
 

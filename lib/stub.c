@@ -131,9 +131,11 @@ static int area_make(void)
 
 	if (result)
 		return result;
+	const struct ftr__unwind_area unwind = { at, code_size, &ftr__backend->stub_cfi,
+						 "ftr_stub", 0 };
 	result = fill(at, code_size);
 	if (!result)
-		result = ftr__unwind_area(at, code_size, &ftr__backend->stub_cfi, "ftr_stub");
+		result = ftr__unwind_area(&unwind);
 	if (result) {
 		munmap((void *)at, code_size + data_size);
 		return result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One page a trampoline area: a small object file in memory, whose .eh_frame
+ * A few pages a trampoline area: a small object file in memory, whose .eh_frame
  * serves all unwinders alike, and the records by which each of them links it
  * into its lists.  Floor 3.
  *
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "lib/backend.h"
+#include "lib/ehframe.h"
 #include "lib/error.h"
 #include "lib/grace.h"
 
@@ -96,7 +97,8 @@ __attribute__((weak, visibility("hidden"), noinline)) void __jit_debug_register_
 /* --- .eh_frame ----------------------------------------------------------------- */
 
 enum {
-	EH_FRAME_MAX = 192,
+	CALLERS_MAX = 64,
+	EH_FRAME_MAX = 24 * 1024, /* what is not needed is not touched */
 	CIE_VERSION = 1,
 	PE_ABSPTR = 0 /* addresses as they are */
 };
@@ -124,59 +126,114 @@ static uint8_t *end_record(uint8_t *start, uint8_t *at)
 	return end;
 }
 
-/* What is common to all frames (DWARF 4, "Structure of Call Frame
+/* What is common to all frames of a kind (DWARF 4, "Structure of Call Frame
  * Information"; Linux Standard Base Core, "The .eh_frame section"). */
-static uint8_t *put_cie(uint8_t *start, const struct ftr__slot_cfi *cfi)
+static uint8_t *put_cie(uint8_t *start, uint8_t return_column, bool exact, const uint8_t *code,
+			size_t size)
 {
 	uint8_t *at = start + 2 * sizeof(uint32_t); /* length, and 0 for a CIE */
 
 	at = put_byte(at, CIE_VERSION);
-	at = put(at, cfi->exact ? "zRS" : "zR", cfi->exact ? sizeof "zRS" : sizeof "zR");
+	at = put(at, exact ? "zRS" : "zR", exact ? sizeof "zRS" : sizeof "zR");
 	at = put_byte(at, 1);                                 /* unit of code */
 	at = put_byte(at, -(int)sizeof(void *) & 0x7f);       /* unit of data */
-	at = put_byte(at, cfi->return_column);
+	at = put_byte(at, return_column);
 	at = put_byte(at, 1); /* bytes of what z and R are about */
 	at = put_byte(at, PE_ABSPTR);
-	at = put(at, cfi->bytes, cfi->size);
+	at = put(at, code, size);
 	return end_record(start, at);
 }
 
-/* One description of all slots: their CFA is a function of ip; or of all stubs. */
-static uint8_t *put_fde(uint8_t *start, const uint8_t *cie, uintptr_t code, size_t size)
+/* `size` bytes at `start` are unwound by a CIE and by `n` bytes of `code`. */
+static uint8_t *put_fde(uint8_t *record, const uint8_t *cie, uintptr_t start, size_t size,
+			const uint8_t *code, size_t n)
 {
-	uint8_t *at = start + sizeof(uint32_t);
+	uint8_t *at = record + sizeof(uint32_t);
 	uint32_t back = (uint32_t)(at - cie);
 
 	at = put(at, &back, sizeof back);
-	at = put(at, &code, sizeof code);
+	at = put(at, &start, sizeof start);
 	at = put(at, &size, sizeof size);
 	at = put_byte(at, 0); /* bytes of augmentation */
-	return end_record(start, at);
+	at = put(at, code, n);
+	return end_record(record, at);
+}
+
+/* --- the callers' own descriptions ------------------------------------------------ */
+
+static struct ftr__fde callers[CALLERS_MAX];
+
+static size_t count_callers(void)
+{
+	return (size_t)(ftr__backend->callers_starts_end - ftr__backend->callers_starts);
+}
+
+static const uint8_t *find_fde(uintptr_t start, struct gcc_bases *bases)
+{
+	const uint8_t *fde = _Unwind_Find_FDE((void *)start, bases);
+
+	return (uintptr_t)bases->function == start ? fde : NULL;
+}
+
+static void find_callers(void *arg)
+{
+	bool *found = arg;
+	struct gcc_bases bases;
+	size_t room = 0;
+
+	for (size_t i = 0; i < count_callers(); i++) {
+		uintptr_t start = ftr__backend->callers_starts[i];
+		const uint8_t *fde = find_fde(start, &bases);
+		if (!fde || !ftr__ehframe_read(fde, start, &callers[i]))
+			return;
+		room += callers[i].common_size + callers[i].own_size + 128;
+	}
+	*found = room <= EH_FRAME_MAX - 256;
+}
+
+bool ftr__unwind_callers(void)
+{
+	static bool searched, found;
+
+	if (searched || !_Unwind_Find_FDE || count_callers() > CALLERS_MAX)
+		return found;
+	searched = true;
+	ftr__grace_quietly(find_callers, &found);
+	return found;
 }
 
 /* --- the page -------------------------------------------------------------------- */
 
 enum { TEXT = 1, EH_FRAME, SYMBOLS, STRINGS, N_SECTIONS };
 
-#define STRING_TABLE "\0.text\0.eh_frame\0.symtab\0.strtab\0........"
-enum { NAME_TEXT = 1, NAME_EH_FRAME = 7, NAME_SYMTAB = 17, NAME_STRTAB = 25, NAME_CODE = 33 };
+#define STRING_TABLE "\0.text\0.eh_frame\0.symtab\0.strtab\0ftr_caller\0........"
+enum { NAME_TEXT = 1, NAME_EH_FRAME = 7, NAME_SYMTAB = 17, NAME_STRTAB = 25, NAME_CALLER = 33,
+       NAME_CODE = 44 };
 
 /* The object file. */
 struct image {
 	ElfW(Ehdr) header;
 	ElfW(Shdr) sections[N_SECTIONS];
-	ElfW(Sym) symbols[2];
 	char strings[sizeof STRING_TABLE];
+	ElfW(Sym) symbols[1 + 1 + CALLERS_MAX];
 	_Alignas(sizeof(void *)) uint8_t eh_frame[EH_FRAME_MAX];
 };
 
-struct page {
-	struct image image;
+/* What one description is for. */
+struct range {
+	uintptr_t start;
+	size_t size;
 	const uint8_t *fde;
-	struct gcc_object *gcc;
 	struct dyn_info dyn;
 	struct dyn_entry dyn_table;
+};
+
+struct page {
+	struct gcc_object *gcc;
 	struct jit_code_entry jit;
+	size_t n;
+	struct range ranges[1 + CALLERS_MAX];
+	struct image image; /* what is used of it comes first */
 };
 
 /* Below 2 GiB if that can be had: see tell_libunwind(). */
@@ -229,7 +286,7 @@ static void fill_header(struct image *image)
 }
 
 /* The debugger takes the sections' addresses for what they are. */
-static void fill_sections(struct image *image, uintptr_t code, size_t size)
+static void fill_sections(struct image *image, uintptr_t code, size_t size, size_t symbols)
 {
 	image->sections[TEXT] = (ElfW(Shdr)){
 		.sh_name = NAME_TEXT, .sh_type = SHT_NOBITS, .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
@@ -238,11 +295,12 @@ static void fill_sections(struct image *image, uintptr_t code, size_t size)
 	image->sections[EH_FRAME] = (ElfW(Shdr)){
 		.sh_name = NAME_EH_FRAME, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC,
 		.sh_addr = (uintptr_t)image->eh_frame, .sh_addralign = 1,
-		.sh_offset = offsetof(struct image, eh_frame), .sh_size = sizeof image->eh_frame,
+		.sh_offset = offsetof(struct image, eh_frame),
 	};
 	image->sections[SYMBOLS] = (ElfW(Shdr)){
 		.sh_name = NAME_SYMTAB, .sh_type = SHT_SYMTAB, .sh_addralign = 1,
-		.sh_offset = offsetof(struct image, symbols), .sh_size = sizeof image->symbols,
+		.sh_offset = offsetof(struct image, symbols),
+		.sh_size = symbols * sizeof image->symbols[0],
 		.sh_entsize = sizeof image->symbols[0], .sh_link = STRINGS, .sh_info = 1,
 	};
 	image->sections[STRINGS] = (ElfW(Shdr)){
@@ -252,23 +310,57 @@ static void fill_sections(struct image *image, uintptr_t code, size_t size)
 	memcpy(image->strings, STRING_TABLE, sizeof image->strings);
 }
 
-static void fill(struct page *page, uintptr_t code, size_t size,
-		 const struct ftr__slot_cfi *cfi, const char *name)
+/* A description was written: whose it is. */
+static void add_range(struct page *page, const uint8_t *fde, uintptr_t start, size_t size,
+		      unsigned name)
 {
-	struct image *image = &page->image;
-	uint8_t *fde = put_cie(image->eh_frame, cfi);
-	uint8_t *end = put_fde(fde, image->eh_frame, code, size);
-
-	page->fde = fde;
-	fill_header(image);
-	fill_sections(image, code, size);
-	memcpy(image->strings + NAME_CODE, name, FTR__UNWIND_NAME);
-	/* With the word 0 that ends it. */
-	image->sections[EH_FRAME].sh_size = (size_t)(end - image->eh_frame) + sizeof(uint32_t);
-	image->symbols[1] = (ElfW(Sym)){
-		.st_name = NAME_CODE, .st_shndx = TEXT, .st_size = size,
+	page->ranges[page->n++] = (struct range){ .start = start, .size = size, .fde = fde };
+	page->image.symbols[page->n] = (ElfW(Sym)){
+		.st_name = name, .st_shndx = TEXT, .st_value = start - page->ranges[0].start,
+		.st_size = size,
 		.st_info = ELF32_ST_INFO(STB_GLOBAL, STT_FUNC), /* as in ELF64 */
 	};
+}
+
+static uint8_t *put_callers(struct page *page, uint8_t *at, uintptr_t copy)
+{
+	const struct ftr__fde *common = NULL;
+	const uint8_t *cie = NULL;
+
+	for (size_t i = 0; i < count_callers(); i++) {
+		const struct ftr__fde *c = &callers[i];
+		uintptr_t start = copy + (c->start - (uintptr_t)ftr__backend->callers);
+		if (!common || common->common != c->common) {
+			common = c;
+			cie = at;
+			at = put_cie(at, c->return_column, false, c->common, c->common_size);
+		}
+		add_range(page, at, start, c->size, NAME_CALLER);
+		at = put_fde(at, cie, start, c->size, c->own, c->own_size);
+	}
+	return at;
+}
+
+static void fill(struct page *page, const struct ftr__unwind_area *area)
+{
+	struct image *image = &page->image;
+	uint8_t *fde = put_cie(image->eh_frame, area->cfi->return_column, area->cfi->exact, area->cfi->bytes,
+			       area->cfi->size);
+	uint8_t *end = put_fde(fde, image->eh_frame, area->code, area->size,
+			       area->cfi->bytes, 0);
+	size_t size = area->size;
+
+	add_range(page, fde, area->code, area->size, NAME_CODE);
+	if (area->callers) {
+		end = put_callers(page, end, area->callers);
+		size = area->callers - area->code +
+		       (size_t)(ftr__backend->callers_end - ftr__backend->callers);
+	}
+	fill_header(image);
+	fill_sections(image, area->code, size, 1 + page->n);
+	memcpy(image->strings + NAME_CODE, area->name, FTR__UNWIND_NAME);
+	/* With the word 0 that ends it. */
+	image->sections[EH_FRAME].sh_size = (size_t)(end - image->eh_frame) + sizeof(uint32_t);
 }
 
 /* --- telling --------------------------------------------------------------------- */
@@ -297,27 +389,31 @@ static void tell_libgcc(struct page *page)
  * lowest of all offsets, so that the signed 32 bits to which libunwind cuts an
  * address lie behind it.
  */
-static void tell_libunwind(struct page *page, uintptr_t code, size_t size)
+static void tell_libunwind(struct page *page, struct range *range)
 {
 	if (!_U_dyn_register || (sizeof(void *) > 4 && (uintptr_t)(page + 1) > INT32_MAX))
 		return;
-	page->dyn_table = (struct dyn_entry){ INT32_MIN, (int32_t)(intptr_t)page->fde };
-	page->dyn = (struct dyn_info){
-		.start = code,
-		.end = code + size,
+	range->dyn_table = (struct dyn_entry){ INT32_MIN, (int32_t)(intptr_t)range->fde };
+	range->dyn = (struct dyn_info){
+		.start = range->start,
+		.end = range->start + range->size,
 		.format = DYN_REMOTE_TABLE,
-		.table_words = sizeof page->dyn_table / sizeof(void *),
-		.table = (uintptr_t)&page->dyn_table,
+		.table_words = sizeof range->dyn_table / sizeof(void *),
+		.table = (uintptr_t)&range->dyn_table,
 	};
-	_U_dyn_register(&page->dyn);
+	_U_dyn_register(&range->dyn);
 }
 
 static void tell_debugger(struct page *page)
 {
 	struct jit_descriptor *all = &__jit_debug_descriptor;
 
-	page->jit = (struct jit_code_entry){ .next = all->first, .object = &page->image,
-					     .size = sizeof page->image };
+	page->jit = (struct jit_code_entry){
+		.next = all->first,
+		.object = &page->image,
+		.size = page->image.sections[EH_FRAME].sh_offset +
+			page->image.sections[EH_FRAME].sh_size,
+	};
 	if (all->first)
 		all->first->prev = &page->jit;
 	all->first = &page->jit;
@@ -326,18 +422,19 @@ static void tell_debugger(struct page *page)
 	__jit_debug_register_code();
 }
 
-int ftr__unwind_area(uintptr_t code, size_t size, const struct ftr__slot_cfi *cfi,
-		     const char *name)
+int ftr__unwind_area(const struct ftr__unwind_area *area)
 {
 	struct page *page = page_new();
 
 	if (!page)
 		return ftr__fail(ENOMEM, "no memory for unwind information");
-	fill(page, code, size, cfi, name);
+	fill(page, area);
 	tell_libgcc(page);
-	if (__unw_add_dynamic_fde)
-		__unw_add_dynamic_fde((uintptr_t)page->fde);
-	tell_libunwind(page, code, size);
+	for (size_t i = 0; i < page->n; i++) {
+		if (__unw_add_dynamic_fde)
+			__unw_add_dynamic_fde((uintptr_t)page->ranges[i].fde);
+		tell_libunwind(page, &page->ranges[i]);
+	}
 	tell_debugger(page);
 	return 0;
 }

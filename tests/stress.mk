@@ -21,6 +21,7 @@ live_core_tests = \
 	tests/live/test_trap \
 	tests/live/test_interrupted \
 	tests/live/test_signals \
+	tests/live/test_callers \
 	tests/live/test_slots \
 	tests/live/test_stack \
 	tests/live/test_threads \
@@ -56,7 +57,8 @@ check_PROGRAMS += $(unit_tests) $(live_core_tests) $(live_tests)
 TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
 
 stress_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(arch_cppflags)
-stress_core = libftr_core.la $(ELF_LIBS) $(CHECK_LIBS)
+# With the unwinder, as the shared library is linked: copies of the callers need it.
+stress_core = libftr_core.la $(ELF_LIBS) $(CHECK_LIBS) $(UNWIND_LIBS)
 stress_lib = libftr.la $(CHECK_LIBS)
 live_common = tests/live/live.c tests/live/live.h tests/live/sites.S \
 	tests/live/x86_64/arch.h tests/live/i386/arch.h
@@ -127,6 +129,9 @@ tests_live_test_regs_vectors_SOURCES = tests/live/test_regs_vectors.c $(live_reg
 tests_live_test_regs_vectors_CPPFLAGS = $(stress_cppflags)
 tests_live_test_regs_vectors_LDADD = $(stress_core)
 
+tests_live_test_callers_SOURCES = tests/live/test_callers.c $(live_step) $(live_common)
+tests_live_test_callers_CPPFLAGS = $(stress_cppflags)
+tests_live_test_callers_LDADD = $(stress_core)
 tests_live_test_slots_SOURCES = tests/live/test_slots.c tests/live/visitor.h $(live_common)
 tests_live_test_slots_CPPFLAGS = $(stress_cppflags)
 tests_live_test_slots_LDADD = $(stress_core)
@@ -183,7 +188,7 @@ live_unwind = tests/live/unwind.c tests/live/unwind.h $(arch_unwind) \
 	tests/live/visitor.h $(live_step) $(live_common)
 tests_live_test_unwind_SOURCES = tests/live/test_unwind.c $(live_unwind)
 tests_live_test_unwind_CPPFLAGS = $(stress_cppflags)
-tests_live_test_unwind_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_unwind_LDADD = $(stress_core)
 if HAVE_LIBUNWIND
 check_PROGRAMS += tests/live/test_libunwind
 TESTS += tests/live/test_libunwind
@@ -202,7 +207,7 @@ gap_sources = tests/live/i386/test_gap.c tests/live/i386/gap_stub.S tests/live/v
 	$(live_common)
 tests_live_i386_test_gap_SOURCES = $(gap_sources)
 tests_live_i386_test_gap_CPPFLAGS = $(stress_cppflags) -DGAP_NAIVE=0
-tests_live_i386_test_gap_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_i386_test_gap_LDADD = $(stress_core)
 tests_live_i386_test_gap_naive_SOURCES = $(gap_sources) tests/live/i386/naive.c
 tests_live_i386_test_gap_naive_CPPFLAGS = $(stress_cppflags) -DGAP_NAIVE=1
 tests_live_i386_test_gap_naive_CFLAGS = $(AM_CFLAGS) -Wno-unused-const-variable -mgeneral-regs-only

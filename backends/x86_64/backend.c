@@ -15,6 +15,7 @@
 #include "backends/x86/vectors.h"
 #include "backends/x86/x87.h"
 #include "backends/x86_64/frame.h"
+#include "lib/thread.h"
 
 enum { SLOT_SIZE = 16, SLOT_DATA = 8, JUMP_SIZE = 16, JUMP_DATA = 16 };
 
@@ -195,6 +196,64 @@ static uintptr_t thread_pointer(void)
 	return tp;
 }
 
+/* --- copies of the callers ----------------------------------------------------- */
+
+/* Made by entry.S: behind the instruction, which word it reaches. */
+struct fixup {
+	uint32_t end, word;
+};
+extern const struct fixup ftr__x86_64_fixups[], ftr__x86_64_fixups_end[];
+extern const uint8_t ftr__x86_64_callers[], ftr__x86_64_callers_end[];
+extern const uintptr_t ftr__x86_64_starts[], ftr__x86_64_starts_end[];
+
+/* Of the code; the words follow. */
+static size_t callers_size(void)
+{
+	return ftr__align_up((uintptr_t)(ftr__x86_64_callers_end - ftr__x86_64_callers),
+			     sizeof(uintptr_t));
+}
+
+static size_t callers_copy_size(void)
+{
+	return callers_size() + FIX_WORDS * sizeof(uintptr_t);
+}
+
+/*
+ * 4c 8b 1d disp32          mov x(%rip), %r11
+ * 64 4d 8b 1b              mov %fs:(%r11), %r11
+ * become, with prefixes that say it again
+ * 64 64 64 4c 8b 1c 25 imm32    mov %fs:imm32, %r11
+ */
+static void fix_self(uint8_t *end)
+{
+	static const uint8_t load[] = { 0x64, 0x64, 0x64, 0x4c, 0x8b, 0x1c, 0x25 };
+	int32_t distance = (int32_t)((uintptr_t)&ftr__self - thread_pointer());
+
+	__builtin_memcpy(end - 7, load, sizeof load);
+	__builtin_memcpy(end, &distance, sizeof distance);
+}
+
+static void callers_emit(uint8_t *code, uintptr_t slot_table)
+{
+	const size_t size = callers_size();
+	uintptr_t *words = (uintptr_t *)(code + size);
+
+	__builtin_memcpy(code, ftr__x86_64_callers, size);
+	ftr__x86_vector_level(); /* sets ftr__x86_wide_masks */
+	words[FIX_TABLE] = slot_table;
+	words[FIX_SLOW] = (uintptr_t)ftr__dispatch_slow;
+	words[FIX_NOTICE] = (uintptr_t)ftr__dispatch_notice;
+	words[FIX_MASKS] = ftr__x86_wide_masks;
+	for (const struct fixup *f = ftr__x86_64_fixups; f < ftr__x86_64_fixups_end; f++) {
+		int32_t distance = (int32_t)(size + f->word * sizeof(uintptr_t) - f->end);
+		if (f->word == FIX_SELF)
+			fix_self(code + f->end);
+		else
+			__builtin_memcpy(code + f->end - sizeof distance, &distance,
+					 sizeof distance);
+	}
+}
+
 static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
 {
 	const bool whole_regs = flags & FTR_GROUP_REGS;
@@ -353,6 +412,12 @@ static const struct ftr_backend backend = {
 	.trap_emulate = trap_emulate,
 	.slots_emit = slots_emit,
 	.slot_cfi = { slot_cfi, sizeof slot_cfi, 16 },
+	.callers = ftr__x86_64_callers,
+	.callers_end = ftr__x86_64_callers_end,
+	.callers_starts = ftr__x86_64_starts,
+	.callers_starts_end = ftr__x86_64_starts_end,
+	.callers_copy_size = callers_copy_size,
+	.callers_emit = callers_emit,
 	.thread_pointer = thread_pointer,
 	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,

@@ -73,10 +73,28 @@
 	sahf
 	.endm
 
-/* Two loads, for a library that may be opened late: initial-exec. */
-	.macro	LOAD_SELF to
-	movq	ftr__self@gottpoff(%rip), \to
-	movq	%fs:(\to), \to
+/* The instruction before ends with the distance to a word (frame.h). */
+	.macro	FIXUP word
+771:	.pushsection .rodata.ftr_fixups, "a", @progbits
+	.long	771b - ftr__x86_64_callers, \word
+	.popsection
+	.endm
+
+/*
+ * r11 = ftr__self.  Two loads, for a library that may be opened late:
+ * initial-exec.  In a copy one, for there the distance from fs is known; it
+ * takes the place of both, and the linker may have made a constant of the first.
+ */
+	.macro	LOAD_SELF
+	movq	ftr__self@gottpoff(%rip), %r11
+	FIXUP	FIX_SELF
+	movq	%fs:(%r11), %r11
+	.endm
+
+/* A routine of the library's, which lies far from a copy. */
+	.macro	CALL_OUT routine, word
+	notrack call *\routine\()_at(%rip)
+	FIXUP	\word
 	.endm
 
 /*
@@ -85,13 +103,14 @@
  * arguments in rdi, rsi, rdx, rcx.
  */
 	.macro	STEP_INSIDE fn, base, at
-	LOAD_SELF %r11
+	LOAD_SELF
 	testq	%r11, %r11
 	jz	.L\fn\()_slow
 	cmpq	$0, FTR__THREAD_FRAME(%r11)
 	jne	.L\fn\()_slow
 	movq	\at(\base), %rax
 	addq	ftr__slot_table(%rip), %rax
+	FIXUP	FIX_TABLE
 	movq	%rcx, FTR__THREAD_FRAME(%r11)
 	/* The set is loaded after the store above: see lib/grace.h. */
 	movq	FTR__SLOT_SET(%rax), %r10
@@ -105,7 +124,7 @@
 
 /* Step outside again; goes to \notice where someone asked to hear of it. */
 	.macro	STEP_OUTSIDE notice
-	LOAD_SELF %r11
+	LOAD_SELF
 	movq	$0, FTR__THREAD_FRAME(%r11)
 	movl	FTR__THREAD_ASKED(%r11), %eax
 	cmpl	FTR__THREAD_ANSWERED(%r11), %eax
@@ -120,14 +139,23 @@
 	movq	\at + 16(\base), %rcx
 	.endm
 
+/*
+ * Unwinders know a function by where its description begins: before its first
+ * instruction, at a byte that never runs, so that their own memory does not
+ * look as if a thread were late there (lib/rendezvous.h).
+ */
 	.macro	BEGIN name
 	.globl	\name
 	.hidden	\name
 	.type	\name, @function
-	.balign	64
-\name:
 	.cfi_startproc
 	.cfi_def_cfa %rsp, 16
+772:	int3
+	.pushsection .data.rel.ro.ftr_starts, "aw", @progbits
+	.quad	772b
+	.popsection
+	.balign	64, 0xcc
+\name:
 	endbr64
 	.endm
 
@@ -160,14 +188,14 @@
  * rbp keeps R.  Its place is given from the CFA, not from rsp: behind a
  * .cfi_restore_state clang's assembler takes rsp for where it was before.
  */
-	.macro	ALIGNED_CALL target:vararg
+	.macro	ALIGNED_CALL call:vararg
 	movq	%rbp, R_BP(%rsp)
 	.cfi_remember_state
 	.cfi_offset %rbp, R_BP - (REGS_SIZE + 16)
 	movq	%rsp, %rbp
 	.cfi_def_cfa_register %rbp
 	andq	$-16, %rsp
-	call	\target
+	\call
 	movq	%rbp, %rsp
 	.cfi_def_cfa_register %rsp
 	movq	R_BP(%rsp), %rbp
@@ -194,17 +222,17 @@
 	LEAVE	REGS_SIZE, \jumped
 	.cfi_restore_state
 .L\fn\()_misaligned:
-	ALIGNED_CALL *FTR__SET_RUN(%r10)
+	ALIGNED_CALL call *FTR__SET_RUN(%r10)
 	jmp	.L\fn\()_ran
 .L\fn\()_slow:
 	SLOW_ARGUMENTS %rsp, REGS_SIZE
-	ALIGNED_CALL ftr__dispatch_slow
+	ALIGNED_CALL CALL_OUT ftr__dispatch_slow, FIX_SLOW
 .L\fn\()_was_slow:
 	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow
 	jmp	.L\fn\()_outside
 .L\fn\()_notice:
 	movq	%rsp, %rdi
-	ALIGNED_CALL ftr__dispatch_notice
+	ALIGNED_CALL CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
 	END	ftr__x86_64_\fn
 	.endm
@@ -214,6 +242,13 @@
 #define ARGS_REGISTERS 0, 1, 2, 3, 4, 5, 6, 7
 #define LOW_REGISTERS  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define HIGH_REGISTERS 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+
+/* Compares ftr__x86_wide_masks with 0. */
+	.macro	LOAD_WIDE_MASKS
+	movl	ftr__x86_wide_masks(%rip), %ecx
+	FIXUP	FIX_MASKS
+	testl	%ecx, %ecx
+	.endm
 
 	.macro	OPEN_VECTORS size
 	leaq	-(\size)(%rsp), %rsp
@@ -300,7 +335,7 @@
 	FTR_X86_STORE vmovaps, zmm, 64, rsp, LOW_REGISTERS
 	FTR_X86_STORE vmovaps, zmm, 64, rsp, HIGH_REGISTERS
 	leaq	32 * 64(%rsp), %rax
-	cmpl	$0, ftr__x86_wide_masks(%rip)
+	LOAD_WIDE_MASKS
 	jne	.L\fn\()_wide
 	FTR_X86_STORE kmovw, k, 8, rax, ARGS_REGISTERS
 .L\fn\()_saved:
@@ -341,7 +376,7 @@
 	FTR_X86_LOAD vmovaps, zmm, 64, rsp, LOW_REGISTERS
 	FTR_X86_LOAD vmovaps, zmm, 64, rsp, HIGH_REGISTERS
 	leaq	32 * 64(%rsp), %rax
-	cmpl	$0, ftr__x86_wide_masks(%rip)
+	LOAD_WIDE_MASKS
 	jne	.L\fn\()_load_wide
 	FTR_X86_LOAD kmovw, k, 8, rax, ARGS_REGISTERS
 .L\fn\()_loaded:
@@ -414,13 +449,13 @@
 	.macro	DISPATCH_ASIDE kind, fn, frame
 .L\fn\()_slow:
 	SLOW_ARGUMENTS %rbp, 0
-	call	ftr__dispatch_slow
+	CALL_OUT ftr__dispatch_slow, FIX_SLOW
 .L\fn\()_was_slow:
 	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow, 1
 	jmp	.L\fn\()_outside
 .L\fn\()_notice:
 	leaq	-(\frame)(%rbp), %rdi
-	call	ftr__dispatch_notice
+	CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
 	WIDE_VECTORS \kind, \fn, \frame
 	.endm
@@ -607,8 +642,33 @@
 	.hidden	ftr__dispatch_slow
 	.hidden	ftr__dispatch_notice
 
+	.macro	TABLE name, section, flags
+	.pushsection \section, "\flags", @progbits
+	.balign	8
+	.globl	\name
+	.hidden	\name
+\name:
+	.popsection
+	.endm
+
+	.macro	FAR_ROUTINE routine
+\routine\()_at:
+	.quad	\routine
+	.endm
+
+	.section .data.rel.ro, "aw", @progbits
+	.balign	8
+	FAR_ROUTINE ftr__dispatch_slow
+	FAR_ROUTINE ftr__dispatch_notice
+
 	.text
+	TABLE	ftr__x86_64_fixups, .rodata.ftr_fixups, a
+	TABLE	ftr__x86_64_starts, .data.rel.ro.ftr_starts, aw
 	FTR__LATE_TABLE ftr__late
+	.balign	64
+	.globl	ftr__x86_64_callers
+	.hidden	ftr__x86_64_callers
+ftr__x86_64_callers:
 	ARGS_NONE	args_none, 0
 	ARGS_NONE	jumped_args_none, 1
 	WHOLE	none, 0, 0, 0
@@ -618,7 +678,12 @@
 	BOTH	all_sse, FTR__MARK_ALL, 16, 16
 	BOTH	all_avx, FTR__MARK_ALL, 32, 32
 	BOTH	all_avx512, FTR__MARK_ALL, 64, 64
+	.globl	ftr__x86_64_callers_end
+	.hidden	ftr__x86_64_callers_end
+ftr__x86_64_callers_end:
 	FTR__LATE_TABLE ftr__late_end
+	TABLE	ftr__x86_64_starts_end, .data.rel.ro.ftr_starts, aw
+	TABLE	ftr__x86_64_fixups_end, .rodata.ftr_fixups, a
 
 /*
  * Where a traced function goes on whose return was overridden: rsp is as at

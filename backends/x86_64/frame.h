@@ -53,6 +53,17 @@
 #define R_LAST     (R_PT + 168) /* regs caller: where to go on; at the end, rsp */
 #define REGS_SIZE  (R_LAST + 8)
 
+/*
+ * What the callers reach by their own place: struct fixup of backend.c tells
+ * where, and a copy of them gets words of its own.
+ */
+#define FIX_SELF   0 /* not a word: an instruction, see LOAD_SELF */
+#define FIX_TABLE  1 /* ftr__slot_table */
+#define FIX_SLOW   2 /* ftr__dispatch_slow */
+#define FIX_NOTICE 3 /* ftr__dispatch_notice */
+#define FIX_MASKS  4 /* ftr__x86_wide_masks */
+#define FIX_WORDS  5
+
 /* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
 #define FTR_X86_ARITHMETIC_FLAGS 0x8d5
 
