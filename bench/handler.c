@@ -11,6 +11,10 @@ int bench_handler(uintptr_t ip, uintptr_t parent_ip)
 	return 0;
 }
 
+void bench_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group, struct ftr_regs *regs)
+{
+}
+
 int bench_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group, struct ftr_regs *regs)
 {
 	return 0;

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 
-# make bench [BENCH="entry attach index peers"]
+# make bench [BENCH="entry exit attach index peers"]
 #
 # Everything below is built for it alone.  The modules are generated, see
 # bench/generate.sh; the peers' programs are made by bench/run.sh, which says
 # so where they can't be.
-BENCH = entry attach index peers
+BENCH = entry exit attach index peers
 
 bench_common = \
 	bench/measure.c bench/measure.h \
@@ -13,10 +13,12 @@ bench_common = \
 	bench/handler.c bench/handler.h
 bench_assembly = bench/subjects.S bench/floor.S
 
-bench_programs = bench/entry bench/attach bench/index
+bench_programs = bench/entry bench/exit bench/attach bench/index
 EXTRA_PROGRAMS = $(bench_programs) bench/xray bench/recorded
 bench_entry_SOURCES = bench/entry.c $(bench_assembly) $(bench_common)
 bench_entry_LDADD = libftr.la
+bench_exit_SOURCES = bench/exit.c bench/exits.S $(bench_common)
+bench_exit_LDADD = libftr.la
 bench_attach_SOURCES = bench/attach.c $(bench_common)
 bench_attach_LDADD = libftr.la
 bench_index_SOURCES = bench/index.c $(bench_common)
