@@ -11,11 +11,26 @@
 #include "lib/hot.h"
 #include "lib/slot.h"
 
+/* The record of a call of which a lone plain group's handlers are called by the
+ * callers themselves; else NULL. */
+static struct ftr__record *plain_record(const struct ftr_regs *regs)
+{
+	const uint32_t bits = FTR__MARK_PLAIN | FTR__MARK_HOOKED;
+
+	if ((((const struct ftr__regs_head *)regs)->mark & bits) != bits)
+		return NULL;
+	if (!ftr__backend->regs_of_exit(regs))
+		return ftr__self->records; /* the first is going to be the call's */
+	return (struct ftr__record *)ftr__slot_hot(ftr__backend->regs_slot(regs));
+}
+
 /* The FTR_GROUP_* of the group whose handler runs. */
 static uint32_t flags_of(const struct ftr_regs *regs)
 {
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
 
+	if (plain_record(regs))
+		return plain_record(regs)->set->members[0].flags;
 	if (head->mark & FTR__MARK_PLAIN)
 		return (uint32_t)ftr__slot_hot(ftr__backend->regs_slot(regs))->flags;
 	return head->group->member.flags;
@@ -105,6 +120,14 @@ FTR_API int ftr_regs_set_return_value2(struct ftr_regs *regs, uintptr_t value)
 static long double *x87_of(const struct ftr_regs *regs, unsigned n)
 {
 	struct ftr__hooking *hooking = regs ? ftr__exit_hooking(regs) : NULL;
+	struct ftr__record *record = regs ? plain_record(regs) : NULL;
+
+	/* By a caller of a group that promised general registers only, or that
+	 * found the x87 stack empty. */
+	if (record && ftr__backend->regs_of_exit(regs) && n < 2) {
+		ftr__backend->x87_peek(n, &record->x87[n]);
+		return &record->x87[n];
+	}
 
 	if (!hooking || !hooking->exits || hooking->unwound || n > 1)
 		return NULL;
@@ -129,7 +152,7 @@ FTR_API int ftr_regs_set_return_x87(struct ftr_regs *regs, unsigned n, const lon
 
 	if (!at || !value)
 		return ftr__fail_plain(EINVAL, "no value is returned there on the x87 stack");
-	if (ftr__exit_hooking(regs)->live_x87)
+	if (plain_record(regs) || ftr__exit_hooking(regs)->live_x87)
 		return ftr__fail_plain(EINVAL, "a group with FTR_GROUP_NO_SIMD can't change what is"
 				       " on the x87 stack");
 	__builtin_memcpy(at, value, 10);
@@ -139,8 +162,11 @@ FTR_API int ftr_regs_set_return_x87(struct ftr_regs *regs, unsigned n, const lon
 FTR_API void *ftr_entry_data(struct ftr_regs *regs)
 {
 	struct ftr__hooking *hooking = regs ? ftr__exit_hooking(regs) : NULL;
+	const struct ftr__record *record = regs ? plain_record(regs) : NULL;
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
 
+	if (record)
+		return record->set->data_size ? record->data : NULL;
 	return hooking && head->group->member.data_size ? hooking->data : NULL;
 }
 

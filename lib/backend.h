@@ -12,6 +12,7 @@
 #include "ftr/ftr.h"
 #include "lib/compiler.h"
 #include "lib/elffile.h"
+#include "lib/hot.h"
 #include "lib/text.h"
 
 /* What a caller saves of the vector registers. */
@@ -44,18 +45,16 @@ struct ftr__slot_cfi {
 				* a signal frame's */
 };
 
-/* A cell's length; its words lie as far apart, as many bytes behind it as all
- * cells are long. */
-enum { FTR__CELL_SIZE = 32 };
-#define FTR__CELLS_SIZE (sizeof(void *) == 8 ? 32u << 20 : 2u << 20)
-
-/* What a cell reads. */
+/* What a cell reads; as far apart as cells are. */
 struct ftr__cell_words {
 	uintptr_t parent; /* where its call's return goes on */
 	uintptr_t body;   /* what is called */
 	uintptr_t caller; /* sees to the exit handlers, and then returns to parent */
 	uintptr_t pushed; /* as a slot's: where a struct ftr__slot_hot lies */
 } __attribute__((aligned(FTR__CELL_SIZE)));
+_Static_assert(offsetof(struct ftr__cell_words, parent) == FTR__CELL_PARENT, "parent");
+_Static_assert(offsetof(struct ftr__cell_words, body) == FTR__CELL_BODY, "body");
+_Static_assert(offsetof(struct ftr__cell_words, caller) == FTR__CELL_CALLER, "caller");
 
 /* In the trap handler: the address of a stub that pushes `next` and goes to
  * `target` (lib/stub.h); 0: none is to be had. */
@@ -131,6 +130,10 @@ struct ftr_backend {
 	 * FTR_GROUP_* among them.  jumped: it goes on by a jump, not by a return,
 	 * since no call led to it (lib/jump.h). */
 	uintptr_t (*caller)(uint32_t flags, enum ftr__vectors vectors, bool jumped);
+	/* The same for the exits of a lone plain group: does what ftr__run_exits()
+	 * does, by the record's set's exit_run.  Jumped callers then bind records of
+	 * such groups themselves, as ftr__run_hooked() does.  NULL: there is none. */
+	uintptr_t (*exit_caller)(enum ftr__vectors vectors);
 
 	/* --- return hooks (lib/jump.h, lib/record.h) --- */
 
@@ -165,6 +168,8 @@ struct ftr_backend {
 	/* Go on at ip, whatever is set as the traced function's ip. */
 	void (*regs_resume)(struct ftr_regs *regs, uintptr_t ip);
 	uintptr_t (*regs_resume_at)(const struct ftr_regs *regs);
+	/* Of a frame with FTR__MARK_HOOKED: whether an exit's caller made it. */
+	bool (*regs_of_exit)(const struct ftr_regs *regs);
 	/* The same for a cell, under a jumped caller. */
 	void (*regs_resume_cell)(struct ftr_regs *regs, uintptr_t cell);
 	struct pt_regs *(*regs_pt_regs)(struct ftr_regs *regs);
@@ -213,5 +218,13 @@ extern const struct ftr_backend *const ftr__backend;
 void ftr__dispatch_slow(struct ftr_regs *regs, uintptr_t slot, uintptr_t return_ip,
 			uintptr_t parent_ip);
 void ftr__dispatch_notice(struct ftr_regs *regs);
+
+/* What callers of return hooks call: lib/exit.c and lib/record.c. */
+struct ftr__set;
+struct ftr__record;
+int ftr__exit_make_ready(const struct ftr__set *set, uintptr_t sp);
+int ftr__run_exits(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *record,
+		   struct ftr_regs *regs);
+void ftr__record_return(struct ftr__record *record);
 
 #endif

@@ -119,7 +119,7 @@ FTR__BARE int ftr__run_retired(uintptr_t ip, uintptr_t parent_ip, struct ftr_gro
 			       struct ftr_regs *regs)
 {
 	run_site_again(regs, ip);
-	return 0;
+	return 1;
 }
 
 /*
@@ -147,7 +147,10 @@ FTR__BARE static void dispatch_outermost(struct ftr__thread *self, const struct 
 	FTR__BARRIER(); /* pairs with membarrier in ftr__grace_wait() */
 	const struct ftr__set *set = FTR__READ_ONCE(hot->set);
 	((struct ftr__regs_head *)regs)->group = set->arg;
-	set->run(ip, parent_ip, set->arg, regs);
+	if (set->hooks)
+		ftr__run_hooked(ip, parent_ip, (struct ftr_group *)set->hooks, regs);
+	else
+		set->run(ip, parent_ip, set->arg, regs);
 	FTR__BARRIER();
 	FTR__WRITE_ONCE(self->frame, 0);
 	FTR__BARRIER();

@@ -23,6 +23,22 @@ struct call {
 	struct ftr__hooking hooking;
 };
 
+/* What is not set here is set where it is used: to zero all of it would cost more
+ * than the rest. */
+FTR__BARE static void prepare(struct call *call, struct ftr_regs *regs, const struct ftr__set *set,
+			      bool nested)
+{
+	call->self = ftr__self;
+	call->regs = regs;
+	call->set = set;
+	call->record = NULL;
+	call->nested = nested;
+	call->hooking.exits = false;
+	call->hooking.unwound = false;
+	call->hooking.live_x87 = false;
+	call->hooking.n_x87 = 0;
+}
+
 FTR__BARE static void begin(struct call *call)
 {
 	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
@@ -124,9 +140,10 @@ FTR__BARE static void run_exits(struct call *call, bool unwound)
 /* The registers are those of the call that is under way. */
 FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
 {
-	struct call call = { .self = now->self, .regs = now->regs, .set = r->set, .record = r,
-			     .nested = now->nested };
+	struct call call;
 
+	prepare(&call, now->regs, r->set, now->nested);
+	call.record = r;
 	unwatch(r);
 	begin(&call);
 	run_exits(&call, true);
@@ -158,7 +175,6 @@ FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp)
  * handlers find it empty, as any function does. */
 FTR__BARE static void save_x87(struct ftr__hooking *hooking)
 {
-	hooking->n_x87 = 0;
 	while (hooking->n_x87 < 2 && !ftr__backend->x87_is_empty())
 		ftr__backend->x87_pop(&hooking->x87[hooking->n_x87++]);
 }
@@ -171,11 +187,12 @@ FTR__BARE static void load_x87(struct ftr__hooking *hooking)
 
 FTR__BARE static void exits(struct ftr__record *r, struct ftr_regs *regs, bool nested)
 {
-	struct call call = { .self = ftr__self, .regs = regs, .set = FTR__FETCH(r->set),
-			     .record = r, .nested = nested };
+	struct call call;
 
-	if (!call.set)
-		return;
+	if (!r->slot)
+		return; /* taken for dead */
+	prepare(&call, regs, r->set, nested);
+	call.record = r;
 	begin(&call);
 	call.hooking.live_x87 = call.set->all & FTR_GROUP_NO_SIMD;
 	if (!call.hooking.live_x87)
@@ -246,25 +263,26 @@ FTR__BARE static void bind(struct call *call, uint64_t pending)
 
 	r->pending = pending;
 	r->ip = call->ip;
-	r->slot = sp;
 	r->tls = call->self->tls;
-	r->hot.flags = call->set->any;
+	FTR__WRITE_ONCE(r->set, call->set);
 	words->parent = *(const uintptr_t *)sp;
 	words->body = ftr__backend->regs_resume_at(call->regs);
 	words->caller = call->set->exit_caller;
-	FTR__PUBLISH(r->set, call->set);
+	FTR__PUBLISH(r->slot, sp);
 	if (call->set->any & FTR_GROUP_UNWOUND_EXITS)
 		watch(r);
-	ftr__backend->regs_resume_cell(call->regs, ftr__record_cell(r));
+	ftr__backend->regs_resume_cell(call->regs, r->cell);
 }
 
 FTR__BARE static void entries(const struct ftr__set *set, uintptr_t ip, uintptr_t parent_ip,
 			      struct ftr_regs *regs, bool hooked, bool nested)
 {
-	struct call call = { .self = ftr__self, .regs = regs, .set = set, .ip = ip,
-			     .parent_ip = parent_ip, .nested = nested };
 	uintptr_t sp = ftr__backend->regs_sp(regs);
+	struct call call;
 
+	prepare(&call, regs, set, nested);
+	call.ip = ip;
+	call.parent_ip = parent_ip;
 	begin(&call);
 	settle_unwound(&call, sp);
 	if (!nested || (set->any & FTR_GROUP_REENTRANT && !call.self->quiet))
@@ -277,11 +295,21 @@ FTR__BARE static void entries(const struct ftr__set *set, uintptr_t ip, uintptr_
 		ftr__record_return(call.record);
 }
 
+/* For callers that bind records: whether the first of the thread's free ones
+ * serves the set now; else the call is missed. */
+FTR__BARE int ftr__exit_make_ready(const struct ftr__set *set, uintptr_t sp)
+{
+	if (ftr__record_make_ready(ftr__self, set, sp))
+		return true;
+	miss(&set->members[0]);
+	return false;
+}
+
 FTR__BARE int ftr__run_hooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 			      struct ftr_regs *regs)
 {
 	entries((const struct ftr__set *)set, ip, parent_ip, regs, true, false);
-	return 0;
+	return 1; /* there is nothing left to bind */
 }
 
 FTR__BARE int ftr__run_unhooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,

@@ -12,10 +12,38 @@
 #define FTR__THREAD_FRAME    0
 #define FTR__THREAD_ASKED    FTR__WORD
 #define FTR__THREAD_ANSWERED (FTR__WORD + 4)
+#define FTR__THREAD_RECORDS  (FTR__WORD + 8)
 
 /* struct ftr__set */
-#define FTR__SET_RUN 0
-#define FTR__SET_ARG FTR__WORD
+#define FTR__SET_RUN         0
+#define FTR__SET_ARG         FTR__WORD
+#define FTR__SET_HOOKS       (2 * FTR__WORD)
+#define FTR__SET_EXIT_RUN    (3 * FTR__WORD)
+#define FTR__SET_EXIT_ARG    (4 * FTR__WORD)
+#define FTR__SET_EXIT_CALLER (5 * FTR__WORD)
+#define FTR__SET_DATA_SIZE   (6 * FTR__WORD)
+
+/* struct ftr__record, which begins with a struct ftr__slot_hot */
+#define FTR__RECORD_SET       (4 * FTR__WORD)
+#define FTR__RECORD_IP        (5 * FTR__WORD)
+#define FTR__RECORD_SLOT      (6 * FTR__WORD)
+#define FTR__RECORD_CELL      (7 * FTR__WORD)
+#define FTR__RECORD_OWNER     (8 * FTR__WORD)
+#define FTR__RECORD_NEXT      (9 * FTR__WORD)
+#define FTR__RECORD_PENDING   (10 * FTR__WORD)
+#define FTR__RECORD_DATA_ROOM (10 * FTR__WORD + 8)
+
+/* A cell's length; its struct ftr__cell_words lies as many bytes behind it as all
+ * cells are long. */
+#define FTR__CELL_SIZE   32
+#if FTR__WORD == 8
+#define FTR__CELLS_SIZE  0x2000000
+#else
+#define FTR__CELLS_SIZE  0x200000
+#endif
+#define FTR__CELL_PARENT 0
+#define FTR__CELL_BODY   FTR__WORD
+#define FTR__CELL_CALLER (2 * FTR__WORD)
 
 /* struct ftr__slot_hot; a slot pushes its number times the size, or its address. */
 #define FTR__SLOT_SET         0
@@ -32,6 +60,7 @@
 #define FTR__MARK_PLAIN 1    /* a lone group's handler runs, and `group` is not set */
 #define FTR__MARK_WHOLE 2    /* the regs caller made the frame */
 #define FTR__MARK_ALL   4    /* all vector registers are saved */
+#define FTR__MARK_HOOKED 8   /* with PLAIN: by a caller that binds records itself */
 #define FTR__MARK_OWN   0xf0 /* the backend's own */
 #define FTR__MARK_WIDTH 0xff00
 

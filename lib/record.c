@@ -6,15 +6,19 @@
  * them, and are their nodes' from then on.  That happens between a site and its
  * handlers: system calls alone, no libc, no vector register.
  *
- * Which records are pending is told by `set` alone: stored last when a record is
- * bound, taken away before it is free.
+ * Which records are pending is told by `slot`: stored last when a record is
+ * bound, 0 before it is free.  Those in `records` of a node belong to its
+ * present thread (`tls`), and are not nested.
  */
 #include "lib/record.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
+#include "lib/callers.h"
 #include "lib/error.h"
 #include "lib/exec.h"
 #include "lib/rendezvous.h"
@@ -37,6 +41,7 @@ enum {
 };
 
 static uintptr_t cells; /* 0: not reserved */
+static uintptr_t callers; /* a copy of them; 0: none */
 static struct ftr__cell_words *words;
 static struct ftr__record *records;
 static size_t n_chunks; /* given out, some perhaps not yet made */
@@ -50,61 +55,87 @@ void ftr__record_set_depth(size_t wanted)
 
 /* --- the area ------------------------------------------------------------------- */
 
-static void *reserve(size_t size)
+/* As near as can be below the program, where branches to its text are short
+ * (lib/callers.h); where they are not longer anyway, or there is no room, anywhere. */
+static int reserve_cells(size_t size, uintptr_t *at)
 {
-	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uintptr_t program = getauxval(AT_PHDR), reach = ftr__backend->reach;
+	uintptr_t low = program > reach ? program - reach : 1 << 16;
+	int result = -ENOSPC;
 
-	return p == MAP_FAILED ? NULL : p;
+	if (reach && program > low)
+		result = ftr__exec_reserve(low, program, size, 0, true, at);
+	if (result == -ENOSPC)
+		result = ftr__exec_reserve(1 << 20, UINTPTR_MAX / 2, size, 0, true, at);
+	return result;
 }
 
-/* Cell 0 serves nobody: unwinders know the area by its address. */
-int ftr__record_init(void)
+static int reserve_records(void)
 {
-	if (cells)
-		return 0;
-	size_t records_size = RECORDS_MAX * sizeof *records;
-	uintptr_t at = (uintptr_t)reserve(2 * (size_t)CODE_SIZE);
-	records = reserve(records_size);
-	const struct ftr__unwind_area unwind = { at, CODE_SIZE, &ftr__backend->cell_cfi,
-						 "ftr_cell", 0 };
-	int result = at && records ? ftr__unwind_area(&unwind)
-				   : ftr__fail(ENOMEM, "no address space for return hooks");
+	size_t size = RECORDS_MAX * sizeof *records;
+	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return ftr__fail(ENOMEM, "no address space for return hooks");
+	ftr__rendezvous_ignore((uintptr_t)p, (uintptr_t)p + size);
+	records = p;
+	return 0;
+}
+
+static int seal_callers(uintptr_t at, size_t size)
+{
+	uint8_t *code = calloc(1, size);
+
+	if (!code)
+		return ftr__fail(ENOMEM, "no memory to make trampolines in");
+	ftr__callers_emit(code);
+	int result = ftr__exec_seal(at, code, size);
+	free(code);
+	return result;
+}
+
+/* A copy of the callers, the cells, their words.  Cell 0 serves nobody:
+ * unwinders know the area by its address. */
+static int make_area(void)
+{
+	size_t copy = ftr__align_up(ftr__callers_size(), PAGE);
+	uintptr_t at;
+	int result = reserve_cells(copy + 2 * (size_t)CODE_SIZE, &at);
+
+	if (result)
+		return result;
+	const struct ftr__unwind_area unwind = { at + copy, CODE_SIZE, &ftr__backend->cell_cfi,
+						 "ftr_cell", copy ? at : 0 };
+	result = copy ? seal_callers(at, copy) : 0;
+	if (!result)
+		result = ftr__unwind_area(&unwind);
 	if (result) {
-		if (at)
-			munmap((void *)at, 2 * (size_t)CODE_SIZE);
-		if (records)
-			munmap(records, records_size);
+		munmap((void *)at, copy + 2 * (size_t)CODE_SIZE);
 		return result;
 	}
-	words = (struct ftr__cell_words *)(at + CODE_SIZE);
-	ftr__rendezvous_ignore((uintptr_t)records, (uintptr_t)records + records_size);
-	cells = at;
+	if (copy)
+		ftr__callers_add(at);
+	callers = copy ? at : 0;
+	words = (struct ftr__cell_words *)(at + copy + CODE_SIZE);
+	cells = at + copy;
 	return 0;
+}
+
+int ftr__record_init(void)
+{
+	int result = records ? 0 : reserve_records();
+
+	return result || cells ? result : make_area();
+}
+
+uintptr_t ftr__record_caller(uintptr_t original)
+{
+	return ftr__callers_near(callers, original);
 }
 
 static size_t number(const struct ftr__record *record)
 {
 	return (size_t)(record - records);
-}
-
-struct ftr__cell_words *ftr__record_words(const struct ftr__record *record)
-{
-	return &words[number(record)];
-}
-
-FTR__BARE static uintptr_t cell(const struct ftr__record *record)
-{
-	return cells + number(record) * FTR__CELL_SIZE;
-}
-
-FTR__BARE uintptr_t ftr__record_cell(const struct ftr__record *record)
-{
-	return cell(record) + ftr__backend->cell_enter;
-}
-
-FTR__BARE uintptr_t ftr__record_cell_return(const struct ftr__record *record)
-{
-	return cell(record) + ftr__backend->cell_return;
 }
 
 FTR__BARE static bool protect(const void *at, size_t size)
@@ -169,6 +200,8 @@ FTR__BARE static struct ftr__record *make(struct ftr__thread *self, struct ftr__
 	r->own.arg = r;
 	r->own.any = FTR__SET_RECORD;
 	r->owner = self;
+	r->cell = cells + number(r) * FTR__CELL_SIZE + ftr__backend->cell_enter;
+	r->tls = self->tls;
 	return r;
 }
 
@@ -211,14 +244,32 @@ FTR__BARE static bool give_data(struct ftr__thread *self, struct ftr__record *r,
 	return true;
 }
 
-/* What others handed back; the first of these is taken. */
+/* They are the present thread's from now on. */
+FTR__BARE static struct ftr__record *adopt(struct ftr__thread *self, struct ftr__record *list)
+{
+	for (struct ftr__record *r = list; r; r = r->next) {
+		r->tls = self->tls;
+		r->nested = false;
+	}
+	return list;
+}
+
+/* What others handed back, all of it. */
 FTR__BARE static struct ftr__record *take_returned(struct ftr__thread *self)
 {
 	struct ftr__record *all = NULL;
 
 	if (FTR__READ_ONCE(self->returned))
 		all = __atomic_exchange_n(&self->returned, NULL, __ATOMIC_ACQ_REL);
-	return all;
+	return adopt(self, all);
+}
+
+FTR__BARE static struct ftr__record *take_inherited(struct ftr__thread *self)
+{
+	struct ftr__record *all = self->inherited;
+
+	self->inherited = NULL;
+	return adopt(self, all);
 }
 
 /* A handler in a handler: the thread may have been interrupted in the middle of
@@ -263,8 +314,10 @@ FTR__BARE static struct ftr__record *take_fresh(struct ftr__thread *self)
  * records are pending of which the calls are over. */
 FTR__BARE static struct ftr__record *take_more(struct ftr__thread *self, uintptr_t sp)
 {
-	struct ftr__record *r = take_returned(self);
+	struct ftr__record *r = take_inherited(self);
 
+	if (!r)
+		r = take_returned(self);
 	if (r || self->fresh != self->fresh_end)
 		return r ? r : take_fresh(self);
 	if (self->n_records && self->look_after-- == 0) {
@@ -315,11 +368,26 @@ FTR__BARE struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t 
 	return NULL;
 }
 
+FTR__BARE bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr__set *set,
+				      uintptr_t sp)
+{
+	struct ftr__record *r = ftr__record_take(self, set->data_size, false, sp);
+
+	if (!r)
+		return false;
+	r->set = set;
+	r->pending = 1;
+	ftr__record_words(r)->caller = set->exit_caller;
+	r->next = self->records;
+	self->records = r;
+	return true;
+}
+
 FTR__BARE void ftr__record_return(struct ftr__record *r)
 {
 	struct ftr__thread *self = ftr__self;
 
-	FTR__PUBLISH(r->set, NULL);
+	FTR__PUBLISH(r->slot, 0);
 	/* Nobody but the record's caller is inside, in the record's own thread. */
 	if (FTR__LIKELY(r->owner == self && !r->nested)) {
 		r->next = self->records;
@@ -354,7 +422,7 @@ FTR__BARE static bool slot_is_changed(const struct ftr__record *r)
 	uintptr_t word;
 
 	return !read_word(r->slot, &word) ||
-	       (word != ftr__record_cell_return(r) && word != words[number(r)].parent);
+	       (word != ftr__record_cell_return(r) && word != ftr__record_words(r)->parent);
 }
 
 FTR__BARE bool ftr__record_is_dead(const struct ftr__record *r, uintptr_t sp)
@@ -379,7 +447,7 @@ FTR__BARE static void drop_dead(struct ftr__thread *self, uintptr_t sp)
 		if (FTR__FETCH(owners[c]) != self)
 			continue;
 		for (struct ftr__record *r = &records[c * CHUNK]; r < &records[(c + 1) * CHUNK]; r++)
-			if (r->set && r->watched != self->born && ftr__record_is_dead(r, sp))
+			if (r->slot && r->watched != self->born && ftr__record_is_dead(r, sp))
 				ftr__record_return(r);
 	}
 }
@@ -388,9 +456,22 @@ bool ftr__record_holds(const struct ftr__set *set)
 {
 	for (size_t c = 0; c < n_chunks; c++)
 		for (size_t i = 0; FTR__FETCH(owners[c]) && i < CHUNK; i++)
-			if (FTR__FETCH(records[c * CHUNK + i].set) == set)
+			if (FTR__FETCH(records[c * CHUNK + i].slot) &&
+			    FTR__READ_ONCE(records[c * CHUNK + i].set) == set)
 				return true;
 	return false;
+}
+
+/* Its thread may be about to let it name another. */
+void ftr__record_forget(const struct ftr__set *set)
+{
+	for (size_t c = 0; c < n_chunks; c++) {
+		for (size_t i = 0; FTR__FETCH(owners[c]) && i < CHUNK; i++) {
+			const struct ftr__set *named = set;
+			__atomic_compare_exchange_n(&records[c * CHUNK + i].set, &named, NULL, false,
+						    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		}
+	}
 }
 
 size_t ftr__record_pending(void)
@@ -399,7 +480,7 @@ size_t ftr__record_pending(void)
 
 	for (size_t c = 0; c < n_chunks; c++)
 		for (size_t i = 0; FTR__FETCH(owners[c]) && i < CHUNK; i++)
-			n += FTR__FETCH(records[c * CHUNK + i].set) != NULL;
+			n += FTR__FETCH(records[c * CHUNK + i].slot) != 0;
 	return n;
 }
 

@@ -23,26 +23,43 @@
 struct ftr__record {
 	/* What the caller of the cell finds as its slot: its set is `own`. */
 	struct ftr__slot_hot hot;
-	struct ftr__set own; /* arg: this record */
-	/* Whose exits are pending; NULL: the record is free.  The set stays as long
-	 * as a record names it (ftr__set_reap()). */
+	/* Whose exits are pending, or were last.  It stays as long as a pending
+	 * record names it (ftr__set_reap()), and the cell's caller is that of it. */
 	const struct ftr__set *set;
-	uint64_t pending; /* of these members, by exit_bit */
-	uintptr_t ip;     /* the site's */
-	uintptr_t slot;   /* where the return address lies, which is the cell's */
-	uintptr_t tls;    /* of the thread that took it */
+	uintptr_t ip;   /* the site's */
+	uintptr_t slot; /* where the return address lies, which is the cell's; 0: the
+			 * record is free */
+	uintptr_t cell; /* where a return enters it */
 	struct ftr__thread *owner;
 	struct ftr__record *next; /* in a list of free ones */
+	uint64_t pending; /* of these members, by exit_bit */
+	uint32_t data_room;
+	bool nested; /* taken, or given back, by a handler in a handler */
+	void *data;
+	uintptr_t tls; /* of the thread that took it */
 	/* Among its owner's that are to be told of unwinding; newest first. */
 	struct ftr__record *newer, *older;
 	uint64_t watched; /* the owner's `born`, if it is among these */
-	void *data;
-	uint32_t data_room;
-	bool nested; /* taken, or given back, by a handler in a handler */
+	long double x87[2]; /* room for copies of what the x87 stack has */
+	struct ftr__set own; /* arg: this record */
 };
+#define FTR__AT(field, offset) \
+	_Static_assert(offsetof(struct ftr__record, field) == (offset), #field)
+FTR__AT(set, FTR__RECORD_SET);
+FTR__AT(ip, FTR__RECORD_IP);
+FTR__AT(slot, FTR__RECORD_SLOT);
+FTR__AT(cell, FTR__RECORD_CELL);
+FTR__AT(owner, FTR__RECORD_OWNER);
+FTR__AT(next, FTR__RECORD_NEXT);
+FTR__AT(pending, FTR__RECORD_PENDING);
+FTR__AT(data_room, FTR__RECORD_DATA_ROOM);
+#undef FTR__AT
 
 /* Reserve the area; 0, -ENOMEM or -EACCES.  Under the library's lock. */
 int ftr__record_init(void);
+
+/* What a cell should go to in a caller's place: one near it. */
+uintptr_t ftr__record_caller(uintptr_t original);
 
 /* How many records a thread may have, from now on. */
 void ftr__record_set_depth(size_t depth);
@@ -54,13 +71,23 @@ void ftr__record_set_depth(size_t depth);
  */
 struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t data, bool nested,
 				     uintptr_t sp);
-/* Give it back.  The set is not looked into any more. */
-void ftr__record_return(struct ftr__record *record);
+/* ftr__record_return() gives it back.  The set is not looked into any more. */
 
-struct ftr__cell_words *ftr__record_words(const struct ftr__record *record);
-/* Where a return enters its cell, and where the cell's call returns. */
-uintptr_t ftr__record_cell(const struct ftr__record *record);
-uintptr_t ftr__record_cell_return(const struct ftr__record *record);
+static inline struct ftr__cell_words *ftr__record_words(const struct ftr__record *record)
+{
+	return (struct ftr__cell_words *)(record->cell - ftr__backend->cell_enter +
+					  FTR__CELLS_SIZE);
+}
+
+/* What its cell's call pushes. */
+static inline uintptr_t ftr__record_cell_return(const struct ftr__record *record)
+{
+	return record->cell - ftr__backend->cell_enter + ftr__backend->cell_return;
+}
+
+/* For callers that bind records themselves: see to it that the first of the
+ * thread's free records serves the set; false: it can't be had. */
+bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr__set *set, uintptr_t sp);
 
 /* Whether what a caller found as its slot is a record. */
 bool ftr__record_is_one(const struct ftr__slot_hot *hot);
@@ -69,8 +96,10 @@ bool ftr__record_is_one(const struct ftr__slot_hot *hot);
  * sp: of a call that is under way on the calling thread's stack. */
 bool ftr__record_is_dead(const struct ftr__record *record, uintptr_t sp);
 
-/* Whether some record names a set.  Under the library's lock. */
+/* Whether some pending record names a set.  Under the library's lock. */
 bool ftr__record_holds(const struct ftr__set *set);
+/* The set is about to be freed: free records name it no more. */
+void ftr__record_forget(const struct ftr__set *set);
 
 /* For reports: how many are pending, how many cells were ever made. */
 size_t ftr__record_pending(void);

@@ -84,10 +84,28 @@ static bool prepare_exits(struct ftr__set *set)
 	set->hooked = malloc(sizeof *set->hooked);
 	if (!set->hooked)
 		return false;
-	set->exit_caller = ftr__backend->caller(set->any, ftr__set_vectors(set), false);
+	set->exit_caller = ftr__record_caller(
+		ftr__backend->caller(set->any, ftr__set_vectors(set), false));
 	*set->hooked = (struct ftr__set){ .run = ftr__run_hooked, .arg = set,
 					  .any = set->any | FTR__SET_HOOKED };
 	return true;
+}
+
+/* A lone plain group's handlers are called by the callers themselves, where the
+ * backend has such. */
+static void choose_exit_run(struct ftr__set *set)
+{
+	const uint32_t special = FTR_GROUP_IPMODIFY | FTR_GROUP_REGS | FTR_GROUP_UNWOUND_EXITS |
+				 FTR__MEMBER_LIMITED;
+
+	if (!set->n_exits || set->n != 1 || set->any & special || !ftr__backend->exit_caller)
+		return;
+	set->exit_run = set->members[0].exit;
+	set->exit_arg = set->members[0].group;
+	set->exit_caller = ftr__record_caller(ftr__backend->exit_caller(ftr__set_vectors(set)));
+	set->hooked->run = set->members[0].entry;
+	set->hooked->arg = set->members[0].group;
+	set->hooked->hooks = set;
 }
 
 static struct ftr__set *make(const struct ftr__member *members, size_t n, uint64_t hash)
@@ -107,6 +125,7 @@ static struct ftr__set *make(const struct ftr__member *members, size_t n, uint64
 		return NULL;
 	}
 	choose_run(set);
+	choose_exit_run(set);
 	set->next = buckets[hash % BUCKETS];
 	buckets[hash % BUCKETS] = set;
 	return set;
@@ -213,6 +232,8 @@ static void free_unheld(struct ftr__set **list)
 			continue;
 		}
 		*list = set->next;
+		if (set->n_exits)
+			ftr__record_forget(set);
 		free(set->hooked);
 		free(set);
 	}
@@ -232,11 +253,20 @@ void ftr__set_reap(uint64_t ticket)
 	}
 }
 
+/* The exit of a group that was detached. */
+FTR__BARE static void no_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			      struct ftr_regs *regs)
+{
+}
+
 static void cancel_in(struct ftr__set *set, const struct ftr_group *group)
 {
-	for (uint32_t i = 0; i < set->n; i++)
-		if (set->members[i].group == group)
-			FTR__PUBLISH(set->members[i].exit, NULL);
+	for (uint32_t i = 0; i < set->n; i++) {
+		if (set->members[i].group != group)
+			continue;
+		FTR__PUBLISH(set->members[i].exit, NULL);
+		FTR__PUBLISH(set->exit_run, no_exit);
+	}
 }
 
 static void cancel_list(struct ftr__set *list, const struct ftr_group *group)

@@ -48,21 +48,35 @@ struct ftr__set {
 	 * handler and that group, else a routine that runs the members. */
 	ftr_entry_fn run;
 	void *arg;
+	/* Of `hooked`, for a lone plain group: the set whose exits are pending if
+	 * `run`, which is the group's handler, returns 0. */
+	struct ftr__set *hooks;
+	/* What runs the exits of such a group, with `exit_arg` for the group; what
+	 * calls that (struct ftr__cell_words). */
+	ftr_exit_fn exit_run;
+	void *exit_arg;
+	uintptr_t exit_caller;
+	uint32_t data_size; /* of all members' blocks */
+	uint32_t n_exits;
 	uint32_t n;
 	uint32_t any; /* flags that any member has */
 	uint32_t all; /* flags that all members have */
 	uint32_t refs;
 	uint64_t hash;
 	struct ftr__set *next; /* in its bucket, or among those to be freed */
-	/* With exit handlers: what slots run that sites jump to; `arg` is the set. */
+	/* With exit handlers: what slots run that sites jump to; its `hooks`, else
+	 * its `arg`, is the set. */
 	struct ftr__set *hooked;
-	uintptr_t exit_caller; /* what runs the exits */
-	uint32_t n_exits, data_size;
 	struct ftr__member members[]; /* newest first (H10) */
 };
 
 _Static_assert(offsetof(struct ftr__set, run) == FTR__SET_RUN, "run");
 _Static_assert(offsetof(struct ftr__set, arg) == FTR__SET_ARG, "arg");
+_Static_assert(offsetof(struct ftr__set, hooks) == FTR__SET_HOOKS, "hooks");
+_Static_assert(offsetof(struct ftr__set, exit_run) == FTR__SET_EXIT_RUN, "exit_run");
+_Static_assert(offsetof(struct ftr__set, exit_arg) == FTR__SET_EXIT_ARG, "exit_arg");
+_Static_assert(offsetof(struct ftr__set, exit_caller) == FTR__SET_EXIT_CALLER, "exit_caller");
+_Static_assert(offsetof(struct ftr__set, data_size) == FTR__SET_DATA_SIZE, "data_size");
 
 /* The set without members; never freed. */
 extern struct ftr__set ftr__set_empty;
@@ -72,7 +86,8 @@ extern const struct ftr__set ftr__set_retired;
 
 /*
  * What a set's `run` is where it is no group's own handler; lib/dispatch.c,
- * which knows groups, has them.  The group that they get is the set.
+ * which knows groups, has them.  The group that they get is the set.  What they
+ * return counts where a site jumps: not 0, for there is no record to bind.
  */
 int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		     struct ftr_regs *regs);
@@ -89,14 +104,12 @@ int ftr__run_hooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 int ftr__run_unhooked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		      struct ftr_regs *regs);
 
-/* Of a record's own set: its exits. */
-int ftr__run_exits(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *record,
-		   struct ftr_regs *regs);
-
 /* The set that a slot's one is, or is the `hooked` of. */
 static inline struct ftr__set *ftr__set_of(const struct ftr__set *set)
 {
-	return (struct ftr__set *)(set->any & FTR__SET_HOOKED ? set->arg : set);
+	if (!(set->any & FTR__SET_HOOKED))
+		return (struct ftr__set *)set;
+	return set->hooks ? set->hooks : set->arg;
 }
 
 /* What has to be saved for all members. */

@@ -179,6 +179,10 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->error[0] = 0;
 	node->look_after = 0;
 	node->hooking = NULL;
+	/* None was taken by its last owner while there were inherited ones. */
+	if (node->records)
+		node->inherited = node->records;
+	node->records = NULL;
 	node->watched = NULL;
 	node->tls = (uintptr_t)&ftr__self;
 	node->stack_low = 0;

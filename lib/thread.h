@@ -27,6 +27,8 @@ struct ftr__thread {
 	/* How often a waiting side asked to hear when frame gets 0, and which
 	 * question the thread last saw on leaving (ftr__grace_notice()). */
 	uint32_t asked, answered;
+	/* Return hooks (lib/record.h): free records. */
+	struct ftr__record *records;
 	/* The question that the asynchronous round waits for (lib/grace.c). */
 	uint32_t awaited;
 	/* Calls inside handlers: now and then one looks more closely. */
@@ -44,9 +46,9 @@ struct ftr__thread {
 	uintptr_t looking;
 	/* The rendezvous for which its thread looked at its own stack. */
 	uint32_t looked;
-	/* Return hooks (lib/record.h): free records; some that others handed back;
-	 * some that were never used; room for data blocks. */
-	struct ftr__record *records, *returned, *fresh, *fresh_end;
+	/* More of them: that an ended thread left; that others handed back; that were
+	 * never used.  Room for data blocks. */
+	struct ftr__record *inherited, *returned, *fresh, *fresh_end;
 	uintptr_t data, data_end;
 	uint32_t n_records;  /* all that the node has */
 	uint32_t look_after; /* so many calls, for records whose calls are over */
@@ -63,6 +65,7 @@ struct ftr__thread {
 _Static_assert(offsetof(struct ftr__thread, frame) == FTR__THREAD_FRAME, "frame");
 _Static_assert(offsetof(struct ftr__thread, asked) == FTR__THREAD_ASKED, "asked");
 _Static_assert(offsetof(struct ftr__thread, answered) == FTR__THREAD_ANSWERED, "answered");
+_Static_assert(offsetof(struct ftr__thread, records) == FTR__THREAD_RECORDS, "records");
 
 /* This thread's node, or NULL before its first call.  Initial-exec, one word:
  * a library that is loaded by dlopen() has room for that. */

@@ -21,7 +21,8 @@ enum { SLOT_SIZE = 16, SLOT_DATA = 8, JUMP_SIZE = 16, JUMP_DATA = 16 };
 
 #define CALLERS(kind)                                                             \
 	void ftr__x86_64_args_##kind(void), ftr__x86_64_regs_##kind(void),        \
-		ftr__x86_64_jumped_args_##kind(void), ftr__x86_64_jumped_regs_##kind(void)
+		ftr__x86_64_jumped_args_##kind(void), ftr__x86_64_jumped_regs_##kind(void), \
+		ftr__x86_64_exit_args_##kind(void)
 CALLERS(none);
 CALLERS(sse);
 CALLERS(avx);
@@ -244,6 +245,9 @@ static void callers_emit(uint8_t *code, uintptr_t slot_table)
 	words[FIX_SLOW] = (uintptr_t)ftr__dispatch_slow;
 	words[FIX_NOTICE] = (uintptr_t)ftr__dispatch_notice;
 	words[FIX_MASKS] = ftr__x86_wide_masks;
+	words[FIX_READY] = (uintptr_t)ftr__exit_make_ready;
+	words[FIX_EXITS] = (uintptr_t)ftr__run_exits;
+	words[FIX_RETURN] = (uintptr_t)ftr__record_return;
 	for (const struct fixup *f = ftr__x86_64_fixups; f < ftr__x86_64_fixups_end; f++) {
 		int32_t distance = (int32_t)(size + f->word * sizeof(uintptr_t) - f->end);
 		if (f->word == FIX_SELF)
@@ -276,6 +280,26 @@ static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
 	return (vectors == FTR__VECTORS_ALL ? all : args)[level][jumped][whole_regs];
 }
 
+static uintptr_t exit_caller(enum ftr__vectors vectors)
+{
+	static const uintptr_t args[] = {
+		[FTR__X86_NO_VECTORS] = (uintptr_t)ftr__x86_64_exit_args_none,
+		[FTR__X86_SSE] = (uintptr_t)ftr__x86_64_exit_args_sse,
+		[FTR__X86_AVX] = (uintptr_t)ftr__x86_64_exit_args_avx,
+		[FTR__X86_AVX512] = (uintptr_t)ftr__x86_64_exit_args_avx512,
+	};
+	static const uintptr_t all[] = {
+		[FTR__X86_NO_VECTORS] = (uintptr_t)ftr__x86_64_exit_args_none,
+		[FTR__X86_SSE] = (uintptr_t)ftr__x86_64_exit_args_all_sse,
+		[FTR__X86_AVX] = (uintptr_t)ftr__x86_64_exit_args_all_avx,
+		[FTR__X86_AVX512] = (uintptr_t)ftr__x86_64_exit_args_all_avx512,
+	};
+
+	if (vectors == FTR__VECTORS_NONE)
+		return args[FTR__X86_NO_VECTORS];
+	return (vectors == FTR__VECTORS_ALL ? all : args)[ftr__x86_vector_level()];
+}
+
 /* --- registers -------------------------------------------------------------- */
 
 static bool is_whole(const struct ftr_regs *regs)
@@ -286,7 +310,8 @@ static bool is_whole(const struct ftr_regs *regs)
 /* S of frame.h: where the slot's word lies. */
 static uintptr_t slot_word(const struct ftr_regs *regs)
 {
-	return (uintptr_t)(regs + 1) + (is_whole(regs) ? FTR_X86_64_ROOM : 0);
+	return (uintptr_t)(regs + 1) + (is_whole(regs) ? FTR_X86_64_ROOM : 0) +
+	       (regs->head.mark & FTR_X86_64_MARK_EXIT ? EXIT_SIZE - REGS_SIZE : 0);
 }
 
 static uintptr_t regs_slot(const struct ftr_regs *regs)
@@ -302,6 +327,11 @@ static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
 		regs->last = ip;
 	else
 		*(uintptr_t *)(slot_word(regs) + 8) = ip;
+}
+
+static bool regs_of_exit(const struct ftr_regs *regs)
+{
+	return regs->head.mark & FTR_X86_64_MARK_EXIT;
 }
 
 static uintptr_t regs_resume_at(const struct ftr_regs *regs)
@@ -371,7 +401,8 @@ static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
 	unsigned count = 8;
 
 	if (regs->head.mark & FTR__MARK_ALL)
-		count = (regs->head.mark & FTR__MARK_OWN) == 64 / 16 << FTR__X86_MARK_STRIDE_SHIFT
+		count = (regs->head.mark & FTR__X86_MARK_STRIDE) ==
+					64 / 16 << FTR__X86_MARK_STRIDE_SHIFT
 				? 32 : 16;
 	return ftr__x86_vector(regs, n, count, width);
 }
@@ -421,6 +452,7 @@ static const struct ftr_backend backend = {
 	.thread_pointer = thread_pointer,
 	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,
+	.exit_caller = exit_caller,
 	.jump_size = JUMP_SIZE,
 	.jumps_emit = jumps_emit,
 	.jump_cfi = { jump_cfi, sizeof jump_cfi, 16 },
@@ -434,6 +466,7 @@ static const struct ftr_backend backend = {
 	.regs_slot = regs_slot,
 	.regs_resume = regs_resume,
 	.regs_resume_at = regs_resume_at,
+	.regs_of_exit = regs_of_exit,
 	.regs_resume_cell = regs_resume,
 	.regs_pt_regs = regs_pt_regs,
 	.regs_ip = regs_ip,

@@ -33,6 +33,9 @@
 #include "backends/x86/vectors.h"
 #include "backends/x86_64/frame.h"
 
+/* From R to S, of the regs callers; the others have REGS_SIZE or EXIT_SIZE. */
+#define FRAME_SIZE (REGS_SIZE + FTR_X86_64_ROOM)
+
 /* The registers that a call may change. */
 	.macro	SAVE_CALL_CLOBBERED
 	movq	%r11, R_R11(%rsp)
@@ -108,10 +111,11 @@
 	jz	.L\fn\()_slow
 	cmpq	$0, FTR__THREAD_FRAME(%r11)
 	jne	.L\fn\()_slow
+	movq	%rcx, FTR__THREAD_FRAME(%r11)
+.L\fn\()_load_set:
 	movq	\at(\base), %rax
 	addq	ftr__slot_table(%rip), %rax
 	FIXUP	FIX_TABLE
-	movq	%rcx, FTR__THREAD_FRAME(%r11)
 	/* The set is loaded after the store above: see lib/grace.h. */
 	movq	FTR__SLOT_SET(%rax), %r10
 .L\fn\()_has_set:
@@ -122,13 +126,133 @@
 	movq	FTR__SET_ARG(%r10), %rdx
 	.endm
 
-/* Step outside again; goes to \notice where someone asked to hear of it. */
-	.macro	STEP_OUTSIDE notice
-	LOAD_SELF
+/* Where r11 is ftr__self. */
+	.macro	STEP_OUTSIDE_SELF notice
 	movq	$0, FTR__THREAD_FRAME(%r11)
 	movl	FTR__THREAD_ASKED(%r11), %eax
 	cmpl	FTR__THREAD_ANSWERED(%r11), %eax
 	jne	\notice
+	.endm
+
+/* Step outside again; goes to \notice where someone asked to hear of it. */
+	.macro	STEP_OUTSIDE notice
+	LOAD_SELF
+	STEP_OUTSIDE_SELF \notice
+	.endm
+
+/* --- return hooks: what lib/exit.c does, for a lone plain group ---------------- */
+
+/*
+ * Behind STEP_INSIDE: see to it that the first of the thread's free records
+ * serves the call; the handler finds it there (R1's entry data).  Where the set does all by
+ * its `run` there is nothing to do.  Leaves the results of STEP_INSIDE as they are.
+ */
+	.macro	READY_RECORD fn
+	movq	FTR__SET_HOOKS(%r10), %r8
+	testq	%r8, %r8
+	jz	.L\fn\()_ready
+	movq	FTR__THREAD_RECORDS(%r11), %rax
+	testq	%rax, %rax
+	jz	.L\fn\()_make_ready
+	cmpq	%r8, FTR__RECORD_SET(%rax)
+	jne	.L\fn\()_make_ready
+	movl	FTR__SET_DATA_SIZE(%r8), %r9d
+	cmpl	%r9d, FTR__RECORD_DATA_ROOM(%rax)
+	jb	.L\fn\()_make_ready
+	movq	%rdi, FTR__RECORD_IP(%rax)
+.L\fn\()_ready:
+	.endm
+
+/* The handler is not called where no record is to be had. */
+	.macro	READY_RECORD_ASIDE fn, base, at, frame, aligned
+.L\fn\()_make_ready:
+	movq	%r8, %rdi
+	leaq	\at + 16(\base), %rsi
+	CALL_ASIDE \aligned, \frame, ftr__exit_make_ready, FIX_READY
+.L\fn\()_made_ready:
+	FTR__LATE .L\fn\()_make_ready, .L\fn\()_made_ready, 1
+	leaq	\at - (\frame)(\base), %rcx
+	LOAD_SELF
+	testl	%eax, %eax
+	jnz	.L\fn\()_load_set
+	jmp	.L\fn\()_bound
+	.endm
+
+/*
+ * Behind the handler, which returned eax = 0: the record is the call's, which goes
+ * on in its cell.  Leaves ftr__self in r11.
+ */
+	.macro	BIND_RECORD fn, base, at
+	LOAD_SELF
+	testl	%eax, %eax
+	jnz	.L\fn\()_bound
+	movq	FTR__THREAD_RECORDS(%r11), %rdx
+	movq	FTR__RECORD_NEXT(%rdx), %rax
+	movq	%rax, FTR__THREAD_RECORDS(%r11)
+	movq	FTR__RECORD_CELL(%rdx), %rcx
+	movq	\at + 8(\base), %rax
+	movq	%rax, FTR__CELLS_SIZE + FTR__CELL_BODY(%rcx)
+	movq	\at + 16(\base), %rax
+	movq	%rax, FTR__CELLS_SIZE + FTR__CELL_PARENT(%rcx)
+	leaq	\at + 16(\base), %rax
+	movq	%rax, FTR__RECORD_SLOT(%rdx)
+	movq	%rcx, \at + 8(\base)
+.L\fn\()_bound:
+	.endm
+
+/*
+ * As STEP_INSIDE, for a cell's call that returned; the set in r10 is the record's.
+ * x87: what is on the x87 stack has to be taken from there.
+ */
+	.macro	STEP_INSIDE_EXIT fn, base, at, x87
+	LOAD_SELF
+	testq	%r11, %r11
+	jz	.L\fn\()_slow
+	cmpq	$0, FTR__THREAD_FRAME(%r11)
+	jne	.L\fn\()_slow
+	movq	\at(\base), %rdx
+	addq	ftr__slot_table(%rip), %rdx
+	FIXUP	FIX_TABLE
+	movq	%rcx, FTR__THREAD_FRAME(%r11)
+	movq	FTR__RECORD_SET(%rdx), %r10
+	movq	FTR__RECORD_IP(%rdx), %rdi
+	movq	\at + 8(\base), %rsi
+	.if	\x87
+	/* Its top register empty: class C3 C0 of fxam. */
+	fxam
+	fnstsw	%ax
+	andl	$0x4500, %eax
+	cmpl	$0x4100, %eax
+	jne	.L\fn\()_x87
+	.endif
+	movq	FTR__SET_EXIT_ARG(%r10), %rdx
+	.endm
+
+/* The record is free.  Leaves ftr__self in r11. */
+	.macro	RELEASE_RECORD fn, base, at
+	movq	\at(\base), %rdx
+	addq	ftr__slot_table(%rip), %rdx
+	FIXUP	FIX_TABLE
+	LOAD_SELF
+	cmpq	%r11, FTR__RECORD_OWNER(%rdx)
+	jne	.L\fn\()_foreign
+	movq	FTR__THREAD_RECORDS(%r11), %rax
+	movq	$0, FTR__RECORD_SLOT(%rdx)
+	movq	%rax, FTR__RECORD_NEXT(%rdx)
+	movq	%rdx, FTR__THREAD_RECORDS(%r11)
+.L\fn\()_released:
+	.endm
+
+	.macro	RELEASE_RECORD_ASIDE fn, frame, aligned
+.L\fn\()_x87:
+	CALL_ASIDE \aligned, \frame, ftr__run_exits, FIX_EXITS
+	LOAD_SELF
+	jmp	.L\fn\()_released
+.L\fn\()_foreign:
+	movq	%rdx, %rdi
+	CALL_ASIDE \aligned, \frame, ftr__record_return, FIX_RETURN
+	LOAD_SELF
+	jmp	.L\fn\()_released
 	.endm
 
 /* ftr__dispatch_slow(R, slot, return_ip, parent_ip): rcx = R. */
@@ -164,12 +288,17 @@
 	.size	\name, . - \name
 	.endm
 
+/* How a caller was come to. */
+#define CALLED 0 /* by a site's call */
+#define JUMPED 1 /* by a site's jump */
+#define EXITS  2 /* by a cell */
+
 /*
  * The frame's end: on to the word that the site pushed, by a return or by a
  * jump.  The jump reads that word in the red zone.
  */
-	.macro	LEAVE size, jumped
-	.if	\jumped
+	.macro	LEAVE size, way
+	.if	\way == JUMPED
 	leaq	\size + 16(%rsp), %rsp
 	.cfi_def_cfa_offset 8
 	jmp	*-8(%rsp)
@@ -177,6 +306,34 @@
 	leaq	\size + 8(%rsp), %rsp
 	.cfi_def_cfa_offset 8
 	ret
+	.endif
+	.endm
+
+	.macro	CALL_ASIDE aligned, frame, routine, word
+	.if	\aligned
+	CALL_OUT \routine, \word
+	.else
+	ALIGNED_CALL \frame, CALL_OUT \routine, \word
+	.endif
+	.endm
+
+	.macro	CALL_HANDLER way
+	.if	\way == EXITS
+	call	*FTR__SET_EXIT_RUN(%r10)
+	.else
+	call	*FTR__SET_RUN(%r10)
+	.endif
+	.endm
+
+	.macro	END_HANDLER fn, way, base, at
+	.if	\way == JUMPED
+	BIND_RECORD \fn, \base, \at
+	STEP_OUTSIDE_SELF .L\fn\()_notice
+	.elseif	\way == EXITS
+	RELEASE_RECORD \fn, \base, \at
+	STEP_OUTSIDE_SELF .L\fn\()_notice
+	.else
+	STEP_OUTSIDE .L\fn\()_notice
 	.endif
 	.endm
 
@@ -188,10 +345,10 @@
  * rbp keeps R.  Its place is given from the CFA, not from rsp: behind a
  * .cfi_restore_state clang's assembler takes rsp for where it was before.
  */
-	.macro	ALIGNED_CALL call:vararg
+	.macro	ALIGNED_CALL size, call:vararg
 	movq	%rbp, R_BP(%rsp)
 	.cfi_remember_state
-	.cfi_offset %rbp, R_BP - (REGS_SIZE + 16)
+	.cfi_offset %rbp, R_BP - (\size + 16)
 	movq	%rsp, %rbp
 	.cfi_def_cfa_register %rbp
 	andq	$-16, %rsp
@@ -202,38 +359,51 @@
 	.cfi_restore_state
 	.endm
 
-	.macro	ARGS_NONE fn, jumped
+/* size: from R to S. */
+	.macro	ARGS_NONE fn, way, mark, size
 	BEGIN	ftr__x86_64_\fn
-	leaq	-REGS_SIZE(%rsp), %rsp
-	.cfi_adjust_cfa_offset REGS_SIZE
+	leaq	-(\size)(%rsp), %rsp
+	.cfi_adjust_cfa_offset \size
 	SAVE_CALL_CLOBBERED
-	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN, 0, 0)
+	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \mark, 0, 0)
 	movq	%rsp, %rcx
-	STEP_INSIDE \fn, %rsp, REGS_SIZE
+	.if	\way == EXITS
+	STEP_INSIDE_EXIT \fn, %rsp, \size, 0
+	.else
+	STEP_INSIDE \fn, %rsp, \size
+	.endif
+	.if	\way == JUMPED
+	READY_RECORD \fn
+	.endif
 	testl	$15, %esp
 	jnz	.L\fn\()_misaligned
-	call	*FTR__SET_RUN(%r10)
+	CALL_HANDLER \way
 .L\fn\()_ran:
-	STEP_OUTSIDE .L\fn\()_notice
+	END_HANDLER \fn, \way, %rsp, \size
 .L\fn\()_outside:
 	RESTORE_FLAGS
 	RESTORE_CALL_CLOBBERED
 	.cfi_remember_state
-	LEAVE	REGS_SIZE, \jumped
+	LEAVE	\size, \way
 	.cfi_restore_state
 .L\fn\()_misaligned:
-	ALIGNED_CALL call *FTR__SET_RUN(%r10)
+	ALIGNED_CALL \size, CALL_HANDLER \way
 	jmp	.L\fn\()_ran
 .L\fn\()_slow:
-	SLOW_ARGUMENTS %rsp, REGS_SIZE
-	ALIGNED_CALL CALL_OUT ftr__dispatch_slow, FIX_SLOW
+	SLOW_ARGUMENTS %rsp, \size
+	ALIGNED_CALL \size, CALL_OUT ftr__dispatch_slow, FIX_SLOW
 .L\fn\()_was_slow:
 	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow
 	jmp	.L\fn\()_outside
 .L\fn\()_notice:
 	movq	%rsp, %rdi
-	ALIGNED_CALL CALL_OUT ftr__dispatch_notice, FIX_NOTICE
+	ALIGNED_CALL \size, CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
+	.if	\way == JUMPED
+	READY_RECORD_ASIDE \fn, %rsp, \size, \size, 0
+	.elseif	\way == EXITS
+	RELEASE_RECORD_ASIDE \fn, \size, 0
+	.endif
 	END	ftr__x86_64_\fn
 	.endm
 
@@ -429,24 +599,31 @@
 /* --- with a frame pointer --------------------------------------------------------- */
 
 /* Save vectors, run the handlers, load vectors. */
-	.macro	DISPATCH kind, fn, frame
+	.macro	DISPATCH kind, fn, frame, way
 	SAVE_\kind \fn, \frame
 	leaq	-(\frame)(%rbp), %rcx
+	.if	\way == EXITS
+	STEP_INSIDE_EXIT \fn, %rbp, 0, 1
+	.else
 	STEP_INSIDE \fn, %rbp, 0
-	.if	\frame != REGS_SIZE
+	.endif
+	.if	\way == JUMPED
+	READY_RECORD \fn
+	.endif
+	.if	\frame == FRAME_SIZE
 	/* Not left to the slot's word, which a handler that lowers sp may
 	 * overwrite. */
 	movq	%rdx, R_GROUP(%rcx)
 	.endif
-	call	*FTR__SET_RUN(%r10)
-	STEP_OUTSIDE .L\fn\()_notice
+	CALL_HANDLER \way
+	END_HANDLER \fn, \way, %rbp, 0
 .L\fn\()_outside:
 	LOAD_\kind \fn, \frame
 	leaq	-(\frame)(%rbp), %rsp
 	.endm
 
 /* What DISPATCH jumps to. */
-	.macro	DISPATCH_ASIDE kind, fn, frame
+	.macro	DISPATCH_ASIDE kind, fn, frame, way
 .L\fn\()_slow:
 	SLOW_ARGUMENTS %rbp, 0
 	CALL_OUT ftr__dispatch_slow, FIX_SLOW
@@ -457,29 +634,35 @@
 	leaq	-(\frame)(%rbp), %rdi
 	CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
+	.if	\way == JUMPED
+	READY_RECORD_ASIDE \fn, %rbp, 0, \frame, 1
+	.elseif	\way == EXITS
+	RELEASE_RECORD_ASIDE \fn, \frame, 1
+	.endif
 	WIDE_VECTORS \kind, \fn, \frame
 	.endm
 
-	.macro	ARGS_CALLER kind, fn, jumped, bits, stride, width
+/* size: from R to S. */
+	.macro	ARGS_CALLER kind, fn, way, size, bits, stride, width
 	BEGIN	ftr__x86_64_\fn
-	leaq	-REGS_SIZE(%rsp), %rsp
-	.cfi_adjust_cfa_offset REGS_SIZE
+	leaq	-(\size)(%rsp), %rsp
+	.cfi_adjust_cfa_offset \size
 	movq	%rbp, R_BP(%rsp)
 	.cfi_rel_offset %rbp, R_BP
-	leaq	REGS_SIZE(%rsp), %rbp
+	leaq	\size(%rsp), %rbp
 	.cfi_def_cfa %rbp, 16
 	SAVE_CALL_CLOBBERED
 	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \stride, \width)
-	DISPATCH \kind, \fn, REGS_SIZE
+	DISPATCH \kind, \fn, \size, \way
 	RESTORE_FLAGS
 	RESTORE_CALL_CLOBBERED
 	.cfi_remember_state
 	movq	R_BP(%rsp), %rbp
 	.cfi_restore %rbp
-	.cfi_def_cfa %rsp, REGS_SIZE + 16
-	LEAVE	REGS_SIZE, \jumped
+	.cfi_def_cfa %rsp, \size + 16
+	LEAVE	\size, \way
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, \fn, REGS_SIZE
+	DISPATCH_ASIDE \kind, \fn, \size, \way
 	END	ftr__x86_64_\fn
 	.endm
 
@@ -492,7 +675,6 @@
  *     sp - 16   rbp
  *     sp - 24   flags, if sahf cannot set them
  */
-#define FRAME_SIZE (REGS_SIZE + FTR_X86_64_ROOM)
 /* What a handler set: from here on an unwinder sees these, too. */
 	.macro	RESTORE_CALLEE_SAVED
 	movq	R_R15(%rsp), %r15
@@ -558,7 +740,7 @@
 	movabsq	$(REGS_MARK(\bits, \stride, \width) << 32), %rcx
 	orq	%rcx, %rax
 	movq	%rax, R_SAVED(%rsp)
-	DISPATCH \kind, \fn, FRAME_SIZE
+	DISPATCH \kind, \fn, FRAME_SIZE, CALLED
 	.cfi_remember_state
 	movq	R_LAST(%rsp), %rax
 	leaq	16(%rbp), %rdx
@@ -621,7 +803,7 @@
 	.cfi_restore %rbp
 	ret
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, \fn, FRAME_SIZE
+	DISPATCH_ASIDE \kind, \fn, FRAME_SIZE, CALLED
 	END	ftr__x86_64_\fn
 	.endm
 
@@ -630,9 +812,13 @@
 	REGS_CALLER \kind, jumped_regs_\kind, 1, \bits, \stride, \width
 	.endm
 
+#define HOOKED(bits) FTR__MARK_HOOKED | bits
+#define EXITED(bits) FTR__MARK_HOOKED | FTR_X86_64_MARK_EXIT | bits
+
 	.macro	BOTH kind, bits, stride, width
-	ARGS_CALLER \kind, args_\kind, 0, \bits, \stride, \width
-	ARGS_CALLER \kind, jumped_args_\kind, 1, \bits, \stride, \width
+	ARGS_CALLER \kind, args_\kind, CALLED, REGS_SIZE, \bits, \stride, \width
+	ARGS_CALLER \kind, jumped_args_\kind, JUMPED, REGS_SIZE, HOOKED(\bits), \stride, \width
+	ARGS_CALLER \kind, exit_args_\kind, EXITS, EXIT_SIZE, EXITED(\bits), \stride, \width
 	WHOLE	\kind, \bits, \stride, \width
 	.endm
 
@@ -641,6 +827,9 @@
 	.hidden	ftr__x86_wide_masks
 	.hidden	ftr__dispatch_slow
 	.hidden	ftr__dispatch_notice
+	.hidden	ftr__exit_make_ready
+	.hidden	ftr__run_exits
+	.hidden	ftr__record_return
 
 	.macro	TABLE name, section, flags
 	.pushsection \section, "\flags", @progbits
@@ -660,6 +849,9 @@
 	.balign	8
 	FAR_ROUTINE ftr__dispatch_slow
 	FAR_ROUTINE ftr__dispatch_notice
+	FAR_ROUTINE ftr__exit_make_ready
+	FAR_ROUTINE ftr__run_exits
+	FAR_ROUTINE ftr__record_return
 
 	.text
 	TABLE	ftr__x86_64_fixups, .rodata.ftr_fixups, a
@@ -669,8 +861,9 @@
 	.globl	ftr__x86_64_callers
 	.hidden	ftr__x86_64_callers
 ftr__x86_64_callers:
-	ARGS_NONE	args_none, 0
-	ARGS_NONE	jumped_args_none, 1
+	ARGS_NONE	args_none, CALLED, 0, REGS_SIZE
+	ARGS_NONE	jumped_args_none, JUMPED, FTR__MARK_HOOKED, REGS_SIZE
+	ARGS_NONE	exit_args_none, EXITS, EXITED(0), EXIT_SIZE
 	WHOLE	none, 0, 0, 0
 	BOTH	sse, 0, 16, 16
 	BOTH	avx, 0, 32, 16

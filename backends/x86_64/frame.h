@@ -53,6 +53,11 @@
 #define R_LAST     (R_PT + 168) /* regs caller: where to go on; at the end, rsp */
 #define REGS_SIZE  (R_LAST + 8)
 
+/* A function returned with rsp a multiple of 16: the callers of exits leave a
+ * word more between R and S, in FTR__MARK_OWN. */
+#define EXIT_SIZE  (REGS_SIZE + 8)
+#define FTR_X86_64_MARK_EXIT 0x80
+
 /*
  * What the callers reach by their own place: struct fixup of backend.c tells
  * where, and a copy of them gets words of its own.
@@ -62,7 +67,10 @@
 #define FIX_SLOW   2 /* ftr__dispatch_slow */
 #define FIX_NOTICE 3 /* ftr__dispatch_notice */
 #define FIX_MASKS  4 /* ftr__x86_wide_masks */
-#define FIX_WORDS  5
+#define FIX_READY  5 /* ftr__exit_make_ready */
+#define FIX_EXITS  6 /* ftr__run_exits */
+#define FIX_RETURN 7 /* ftr__record_return */
+#define FIX_WORDS  8
 
 /* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
 #define FTR_X86_ARITHMETIC_FLAGS 0x8d5
