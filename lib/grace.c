@@ -269,11 +269,13 @@ void ftr__grace_notice(bool may_run)
 		rounds(false);
 }
 
-/* Inside, as the callers and lib/dispatch.c see it, of a handler that is none. */
+/* Inside, as the callers and lib/dispatch.c see it, of a handler that is none.
+ * Signals wait: what their handlers call is not to be missed. */
 void ftr__grace_quietly(void (*fn)(void *arg), void *arg)
 {
 	struct ftr__thread *self = ftr__self;
 	struct ftr__regs_head head = { .mark = FTR__MARK };
+	uint64_t signals = ftr__sys_block_signals();
 	/* A frame that was jumped over is none. */
 	bool outermost = !ftr__thread_inside();
 
@@ -288,6 +290,7 @@ void ftr__grace_quietly(void (*fn)(void *arg), void *arg)
 	self->quiet--;
 	if (outermost && FTR__READ_ONCE(self->asked) != FTR__READ_ONCE(self->answered))
 		ftr__grace_notice(false);
+	ftr__sys_restore_signals(signals);
 }
 
 bool ftr__grace_pending(void)

@@ -5,6 +5,7 @@
  * library must leave alone on its way: errno.
  */
 #include "lib/batch.h"
+#include "lib/grace.h"
 #include "tests/live/tally.h"
 #include "tests/live/visitor.h"
 
@@ -254,6 +255,35 @@ START_TEST(test_reentrant_in_a_signal)
 }
 END_TEST
 
+/* A signal that comes where the library lets no handler run is kept until one may:
+ * what its handler calls is not missed. */
+static unsigned long seen_quietly;
+
+static void raise_quietly(void *arg)
+{
+	raise(SIGUSR1);
+	seen_quietly = tally_sum.seen;
+}
+
+START_TEST(test_signal_while_no_handler_may_run)
+{
+	struct ftr_group *group;
+
+	ck_ok(ftr_init(NULL));
+	catch_user_signal(0);
+	group = live_group("reentrant", tally_handler, NULL, FTR_GROUP_REENTRANT);
+	live_hold(group, live_sites, 3);
+	ck_ok(ftr_group_attach(group));
+	tally_call(live_sites[0]);
+	ftr__grace_quietly(raise_quietly, NULL);
+	ck_assert_uint_eq(seen_quietly, 1);
+	ck_assert_uint_eq(tally_sum.made, 3);
+	ck_assert_uint_eq(tally_sum.seen, 3);
+	ck_assert_uint_eq(ftr_group_missed(group), 0);
+	live_drop(group);
+}
+END_TEST
+
 /* --- errno ---------------------------------------------------------------------- */
 
 enum { ODD_ERRNO = 4711, CROWD = 300 };
@@ -439,6 +469,7 @@ int main(void)
 
 	add_loop(suite, "timer", test_calls_from_a_timer, TIMER_VARIANTS);
 	add_loop(suite, "reentrant", test_reentrant_in_a_signal, 4);
+	LIVE_CASE(suite, test_signal_while_no_handler_may_run, 20);
 	add_loop(suite, "errno at first", test_errno_at_first_calls, 2);
 	add_loop(suite, "errno of the last", test_errno_when_the_last_leaves, 4);
 	add_loop(suite, "errno in a batch", test_errno_in_a_batch, 4);
