@@ -57,7 +57,7 @@ void ftr__record_set_depth(size_t wanted)
 
 /* As near as can be below the program, where branches to its text are short
  * (lib/callers.h); where they are not longer anyway, or there is no room, anywhere. */
-static int reserve_cells(size_t size, uintptr_t *at)
+static int reserve_near(size_t size, uintptr_t *at)
 {
 	uintptr_t program = getauxval(AT_PHDR), reach = ftr__backend->reach;
 	uintptr_t low = program > reach ? program - reach : 1 << 16;
@@ -94,13 +94,31 @@ static int seal_callers(uintptr_t at, size_t size)
 	return result;
 }
 
+/* `copy` bytes, then cells and words; the description of the cells' frames wants
+ * the cells aligned by their size. */
+static int reserve_cells(size_t copy, uintptr_t *at)
+{
+	const size_t size = copy + 2 * (size_t)CODE_SIZE;
+	uintptr_t got;
+	int result = reserve_near(size + CODE_SIZE, &got);
+
+	if (result)
+		return result;
+	*at = ftr__align_up(got + copy, CODE_SIZE) - copy;
+	if (*at > got)
+		munmap((void *)got, *at - got);
+	if (got + CODE_SIZE > *at)
+		munmap((void *)(*at + size), got + CODE_SIZE - *at);
+	return 0;
+}
+
 /* A copy of the callers, the cells, their words.  Cell 0 serves nobody:
  * unwinders know the area by its address. */
 static int make_area(void)
 {
 	size_t copy = ftr__align_up(ftr__callers_size(), PAGE);
 	uintptr_t at;
-	int result = reserve_cells(copy + 2 * (size_t)CODE_SIZE, &at);
+	int result = reserve_cells(copy, &at);
 
 	if (result)
 		return result;
