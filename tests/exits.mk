@@ -12,3 +12,13 @@ tests_live_test_exits_SOURCES = tests/live/test_exits.c $(hooks)
 tests_live_test_exits_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_LDADD = $(stress_lib)
 endif
+
+# Exceptions through hooked functions.
+exit_scripts = tests/live/exits_throw.sh
+$(exit_scripts:.sh=.log): libftr.la
+TESTS += $(exit_scripts)
+EXTRA_DIST += $(exit_scripts) \
+	tests/live/exits_throw.h \
+	tests/live/exits_throw.cc \
+	tests/live/exits_throw_lib.cc \
+	tests/live/exits_throw_hooks.c
