@@ -41,8 +41,13 @@ struct ftr__slot_cfi {
 	const uint8_t *bytes;  /* DW_CFA_* instructions; data in units of -sizeof(void *) */
 	uint8_t size;
 	uint8_t return_column; /* the register number of the return address */
-	bool exact;            /* a return address into it is looked up as it is, like
-				* a signal frame's */
+	/*
+	 * Where a frame's stack pointer is that of its parent: what libgcc gets,
+	 * which tells frames apart by that alone, but for signals' frames.  It is
+	 * marked as one of these; others would take it for what the kernel makes.
+	 */
+	const uint8_t *gcc_bytes;
+	uint8_t gcc_size;
 };
 
 /* What a cell reads; as far apart as cells are. */

@@ -128,13 +128,13 @@ static uint8_t *end_record(uint8_t *start, uint8_t *at)
 
 /* What is common to all frames of a kind (DWARF 4, "Structure of Call Frame
  * Information"; Linux Standard Base Core, "The .eh_frame section"). */
-static uint8_t *put_cie(uint8_t *start, uint8_t return_column, bool exact, const uint8_t *code,
+static uint8_t *put_cie(uint8_t *start, uint8_t return_column, bool signal, const uint8_t *code,
 			size_t size)
 {
 	uint8_t *at = start + 2 * sizeof(uint32_t); /* length, and 0 for a CIE */
 
 	at = put_byte(at, CIE_VERSION);
-	at = put(at, exact ? "zRS" : "zR", exact ? sizeof "zRS" : sizeof "zR");
+	at = put(at, signal ? "zRS" : "zR", signal ? sizeof "zRS" : sizeof "zR");
 	at = put_byte(at, 1);                                 /* unit of code */
 	at = put_byte(at, -(int)sizeof(void *) & 0x7f);       /* unit of data */
 	at = put_byte(at, return_column);
@@ -230,6 +230,7 @@ struct range {
 
 struct page {
 	struct gcc_object *gcc;
+	const uint8_t *gcc_frame; /* in eh_frame */
 	struct jit_code_entry jit;
 	size_t n;
 	struct range ranges[1 + CALLERS_MAX];
@@ -341,13 +342,23 @@ static uint8_t *put_callers(struct page *page, uint8_t *at, uintptr_t copy)
 	return at;
 }
 
+/* Behind what the others get, and the word 0 that ends that. */
+static void put_gcc(struct page *page, uint8_t *end, const struct ftr__unwind_area *area)
+{
+	const struct ftr__slot_cfi *cfi = area->cfi;
+	uint8_t *cie = (uint8_t *)ftr__align_up((uintptr_t)(end + sizeof(uint32_t)), sizeof(void *));
+	uint8_t *fde = put_cie(cie, cfi->return_column, true, cfi->gcc_bytes, cfi->gcc_size);
+
+	put_fde(fde, cie, area->code, area->size, cfi->gcc_bytes, 0);
+	page->gcc_frame = cie;
+}
+
 static void fill(struct page *page, const struct ftr__unwind_area *area)
 {
 	struct image *image = &page->image;
-	uint8_t *fde = put_cie(image->eh_frame, area->cfi->return_column, area->cfi->exact, area->cfi->bytes,
-			       area->cfi->size);
-	uint8_t *end = put_fde(fde, image->eh_frame, area->code, area->size,
-			       area->cfi->bytes, 0);
+	const struct ftr__slot_cfi *cfi = area->cfi;
+	uint8_t *fde = put_cie(image->eh_frame, cfi->return_column, false, cfi->bytes, cfi->size);
+	uint8_t *end = put_fde(fde, image->eh_frame, area->code, area->size, cfi->bytes, 0);
 	size_t size = area->size;
 
 	add_range(page, fde, area->code, area->size, NAME_CODE);
@@ -361,6 +372,9 @@ static void fill(struct page *page, const struct ftr__unwind_area *area)
 	memcpy(image->strings + NAME_CODE, area->name, FTR__UNWIND_NAME);
 	/* With the word 0 that ends it. */
 	image->sections[EH_FRAME].sh_size = (size_t)(end - image->eh_frame) + sizeof(uint32_t);
+	page->gcc_frame = image->eh_frame;
+	if (cfi->gcc_bytes)
+		put_gcc(page, end, area);
 }
 
 /* --- telling --------------------------------------------------------------------- */
@@ -370,7 +384,7 @@ static void register_and_search(void *arg)
 	struct page *page = arg;
 	struct gcc_bases bases;
 
-	__register_frame_info(page->image.eh_frame, page->gcc);
+	__register_frame_info(page->gcc_frame, page->gcc);
 	if (_Unwind_Find_FDE)
 		_Unwind_Find_FDE((void *)page->image.sections[TEXT].sh_addr, &bases);
 }

@@ -159,36 +159,48 @@ FTR__BARE static void cells_emit(uint8_t *code, uintptr_t at, size_t n, size_t d
 
 /*
  * CFA = rsp, and by ip & 31: 8 more before the return address was dropped, and
- * for each push.  The return address is the record's; less one, since an
- * unwinder that looks it up takes a signal frame's as it is, and the one that a call
- * left belongs to the instruction before.  Where it is another cell's, as that of a
- * function that was jumped to, that cell's counts: frames that differ in nothing
- * unwinders take for one, or for a broken stack.  The area is aligned by its size.
+ * for each push.
  */
-static const uint8_t cell_cfi[] = {
-	0x0f, 21,         /* DW_CFA_def_cfa_expression, bytes */
-	0x77, 0,          /* DW_OP_breg7 (rsp) + 0 */
-	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */
-	0x30 + 31, 0x1a,  /* DW_OP_lit31, DW_OP_and */
-	0x12, 0x12,       /* DW_OP_dup, DW_OP_dup */
-	0x35, 0x2d,       /* DW_OP_lit5, DW_OP_lt */
-	0x16,             /* DW_OP_swap */
-	0x30 + 17, 0x2a,  /* DW_OP_lit17, DW_OP_ge */
-	0x22, 0x16,       /* DW_OP_plus, DW_OP_swap */
-	0x30 + 23, 0x2a,  /* DW_OP_lit23, DW_OP_ge */
-	0x22,             /* DW_OP_plus */
-	0x33, 0x24, 0x22, /* DW_OP_lit3, DW_OP_shl, DW_OP_plus */
-	0x16, 16, 25,     /* DW_CFA_val_expression: column 16, bytes */
-	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */
-	0x09, 0xe0, 0x1a, /* again: DW_OP_const1s -32, DW_OP_and */
-	0x0c, 0x00, 0x00, 0x00, FTR__CELLS_SIZE >> 24, /* DW_OP_const4u */
-	0x22, 0x06,       /* DW_OP_plus, DW_OP_deref */
-	0x12,             /* DW_OP_dup */
-	0x80, 0, 0x27,    /* DW_OP_breg16 (rip) + 0, DW_OP_xor */
-	0x30 + 25, 0x25,  /* DW_OP_lit25, DW_OP_shr: 0 in the area */
-	0x30, 0x29,       /* DW_OP_lit0, DW_OP_eq */
-	0x28, 0xeb, 0xff, /* DW_OP_bra: again */
-	0x31, 0x1c,       /* DW_OP_lit1, DW_OP_minus */
+#define CELL_CFA                                                                  \
+	0x0f, 21,         /* DW_CFA_def_cfa_expression, bytes */                  \
+	0x77, 0,          /* DW_OP_breg7 (rsp) + 0 */                             \
+	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */                            \
+	0x30 + 31, 0x1a,  /* DW_OP_lit31, DW_OP_and */                            \
+	0x12, 0x12,       /* DW_OP_dup, DW_OP_dup */                              \
+	0x35, 0x2d,       /* DW_OP_lit5, DW_OP_lt */                              \
+	0x16,             /* DW_OP_swap */                                        \
+	0x30 + 17, 0x2a,  /* DW_OP_lit17, DW_OP_ge */                             \
+	0x22, 0x16,       /* DW_OP_plus, DW_OP_swap */                            \
+	0x30 + 23, 0x2a,  /* DW_OP_lit23, DW_OP_ge */                             \
+	0x22,             /* DW_OP_plus */                                        \
+	0x33, 0x24, 0x22  /* DW_OP_lit3, DW_OP_shl, DW_OP_plus */
+
+/*
+ * The return address is the record's.  Where that is another cell's, as that of a
+ * function that was jumped to, the other cell's counts: frames that differ in
+ * nothing unwinders take for one, or for a broken stack.  The area is aligned by
+ * its size.
+ */
+#define CELL_RETURN(more)                                                         \
+	0x16, 16, 23 + (more), /* DW_CFA_val_expression: column 16, bytes */      \
+	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */                            \
+	0x09, 0xe0, 0x1a, /* again: DW_OP_const1s -32, DW_OP_and */               \
+	0x0c, 0x00, 0x00, 0x00, FTR__CELLS_SIZE >> 24, /* DW_OP_const4u */        \
+	0x22, 0x06,       /* DW_OP_plus, DW_OP_deref */                           \
+	0x12,             /* DW_OP_dup */                                         \
+	0x80, 0, 0x27,    /* DW_OP_breg16 (rip) + 0, DW_OP_xor */                 \
+	0x30 + 25, 0x25,  /* DW_OP_lit25, DW_OP_shr: 0 in the area */             \
+	0x30, 0x29,       /* DW_OP_lit0, DW_OP_eq */                              \
+	0x28, 0xeb, 0xff  /* DW_OP_bra: again */
+_Static_assert(FTR__CELLS_SIZE == 1 << 25, "in the description above");
+
+static const uint8_t cell_cfi[] = { CELL_CFA, CELL_RETURN(0) };
+
+/* Less one: what returns from a signal's frame is looked up as it is, and what a
+ * call left belongs to the instruction before. */
+static const uint8_t cell_gcc_cfi[] = {
+	CELL_CFA, CELL_RETURN(2),
+	0x31, 0x1c, /* DW_OP_lit1, DW_OP_minus */
 };
 
 #define BOTH(kind)                                                                \
@@ -465,7 +477,7 @@ static const struct ftr_backend backend = {
 	.jump_cfi = { jump_cfi, sizeof jump_cfi, 16 },
 	.cells_emit = cells_emit,
 	.cell_return = 11,
-	.cell_cfi = { cell_cfi, sizeof cell_cfi, 16, .exact = true },
+	.cell_cfi = { cell_cfi, sizeof cell_cfi, 16, cell_gcc_cfi, sizeof cell_gcc_cfi },
 	.x87_is_empty = ftr__x86_x87_is_empty,
 	.x87_pop = ftr__x86_x87_pop,
 	.x87_push = ftr__x86_x87_push,
