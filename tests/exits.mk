@@ -22,3 +22,20 @@ EXTRA_DIST += $(exit_scripts) \
 	tests/live/exits_throw.cc \
 	tests/live/exits_throw_lib.cc \
 	tests/live/exits_throw_hooks.c
+
+if HAVE_CHECK
+live_unwind_hooked = tests/live/unwind_hooked.c tests/live/unwind.h tests/live/hooks_stub.S \
+	$(arch_unwind) $(live_step) $(live_common)
+check_PROGRAMS += tests/live/test_unwind_hooked
+TESTS += tests/live/test_unwind_hooked
+tests_live_test_unwind_hooked_SOURCES = tests/live/test_unwind.c $(live_unwind_hooked)
+tests_live_test_unwind_hooked_CPPFLAGS = $(stress_cppflags)
+tests_live_test_unwind_hooked_LDADD = $(stress_core) $(UNWIND_LIBS)
+if HAVE_LIBUNWIND
+check_PROGRAMS += tests/live/test_libunwind_hooked
+TESTS += tests/live/test_libunwind_hooked
+endif
+tests_live_test_libunwind_hooked_SOURCES = tests/live/test_libunwind.c $(live_unwind_hooked)
+tests_live_test_libunwind_hooked_CPPFLAGS = $(stress_cppflags) $(LIBUNWIND_CFLAGS)
+tests_live_test_libunwind_hooked_LDADD = $(stress_core) $(LIBUNWIND_LIBS)
+endif

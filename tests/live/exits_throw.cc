@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Issue: exceptions under return hooks (R4).  Each case runs in a process of its
+// R4: exceptions under return hooks.  Each case runs in a process of its
 // own and prints what happens; exits_throw.sh compares what is printed with and
 // without hooks on all functions, destructors, catchers and this library's among
 // them.
