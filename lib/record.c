@@ -94,17 +94,15 @@ static int seal_callers(uintptr_t at, size_t size)
 	return result;
 }
 
-/* `copy` bytes, then cells and words; the description of the cells' frames wants
- * the cells aligned by their size. */
-static int reserve_cells(size_t copy, uintptr_t *at)
+/* The description of the cells' frames wants them aligned by the size of all. */
+static int reserve_cells(size_t size, uintptr_t *at)
 {
-	const size_t size = copy + 2 * (size_t)CODE_SIZE;
 	uintptr_t got;
 	int result = reserve_near(size + CODE_SIZE, &got);
 
 	if (result)
 		return result;
-	*at = ftr__align_up(got + copy, CODE_SIZE) - copy;
+	*at = ftr__align_up(got, CODE_SIZE);
 	if (*at > got)
 		munmap((void *)got, *at - got);
 	if (got + CODE_SIZE > *at)
@@ -112,30 +110,31 @@ static int reserve_cells(size_t copy, uintptr_t *at)
 	return 0;
 }
 
-/* A copy of the callers, the cells, their words.  Cell 0 serves nobody:
+/* The cells, their words, a copy of the callers.  Cell 0 serves nobody:
  * unwinders know the area by its address. */
 static int make_area(void)
 {
-	size_t copy = ftr__align_up(ftr__callers_size(), PAGE);
+	size_t copy = ftr__align_up(ftr__callers_size(), PAGE), size = 2 * (size_t)CODE_SIZE + copy;
 	uintptr_t at;
-	int result = reserve_cells(copy, &at);
+	int result = reserve_cells(size, &at);
 
 	if (result)
 		return result;
-	const struct ftr__unwind_area unwind = { at + copy, CODE_SIZE, &ftr__backend->cell_cfi,
-						 "ftr_cell", copy ? at : 0 };
-	result = copy ? seal_callers(at, copy) : 0;
+	const uintptr_t copy_at = copy ? at + 2 * (size_t)CODE_SIZE : 0;
+	const struct ftr__unwind_area unwind = { at, CODE_SIZE, &ftr__backend->cell_cfi, "ftr_cell",
+						 copy_at };
+	result = copy ? seal_callers(copy_at, copy) : 0;
 	if (!result)
 		result = ftr__unwind_area(&unwind);
 	if (result) {
-		munmap((void *)at, copy + 2 * (size_t)CODE_SIZE);
+		munmap((void *)at, size);
 		return result;
 	}
 	if (copy)
-		ftr__callers_add(at);
-	callers = copy ? at : 0;
-	words = (struct ftr__cell_words *)(at + copy + CODE_SIZE);
-	cells = at + copy;
+		ftr__callers_add(copy_at);
+	callers = copy_at;
+	words = (struct ftr__cell_words *)(at + CODE_SIZE);
+	cells = at;
 	return 0;
 }
 

@@ -188,7 +188,7 @@ static void find_callers(void *arg)
 			return;
 		room += callers[i].common_size + callers[i].own_size + 128;
 	}
-	*found = room <= EH_FRAME_MAX - 256;
+	*found = 2 * room <= EH_FRAME_MAX - 512;
 }
 
 bool ftr__unwind_callers(void)
@@ -323,7 +323,8 @@ static void add_range(struct page *page, const uint8_t *fde, uintptr_t start, si
 	};
 }
 
-static uint8_t *put_callers(struct page *page, uint8_t *at, uintptr_t copy)
+/* listed: these are what unwinders other than libgcc's get. */
+static uint8_t *put_callers(struct page *page, uint8_t *at, uintptr_t copy, bool listed)
 {
 	const struct ftr__fde *common = NULL;
 	const uint8_t *cie = NULL;
@@ -336,7 +337,8 @@ static uint8_t *put_callers(struct page *page, uint8_t *at, uintptr_t copy)
 			cie = at;
 			at = put_cie(at, c->return_column, false, c->common, c->common_size);
 		}
-		add_range(page, at, start, c->size, NAME_CALLER);
+		if (listed)
+			add_range(page, at, start, c->size, NAME_CALLER);
 		at = put_fde(at, cie, start, c->size, c->own, c->own_size);
 	}
 	return at;
@@ -349,7 +351,9 @@ static void put_gcc(struct page *page, uint8_t *end, const struct ftr__unwind_ar
 	uint8_t *cie = (uint8_t *)ftr__align_up((uintptr_t)(end + sizeof(uint32_t)), sizeof(void *));
 	uint8_t *fde = put_cie(cie, cfi->return_column, true, cfi->gcc_bytes, cfi->gcc_size);
 
-	put_fde(fde, cie, area->code, area->size, cfi->gcc_bytes, 0);
+	uint8_t *at = put_fde(fde, cie, area->code, area->size, cfi->gcc_bytes, 0);
+	if (area->callers)
+		put_callers(page, at, area->callers, false);
 	page->gcc_frame = cie;
 }
 
@@ -363,7 +367,7 @@ static void fill(struct page *page, const struct ftr__unwind_area *area)
 
 	add_range(page, fde, area->code, area->size, NAME_CODE);
 	if (area->callers) {
-		end = put_callers(page, end, area->callers);
+		end = put_callers(page, end, area->callers, true);
 		size = area->callers - area->code +
 		       (size_t)(ftr__backend->callers_end - ftr__backend->callers);
 	}
