@@ -99,7 +99,7 @@ static struct ftr_group *new_group(const char *pattern, uint32_t flags)
 }
 
 /* Which vector registers the CPU has: 0: xmm, 1: ymm, 2: zmm.  For subjects.S. */
-int bench_widest;
+extern int bench_widest;
 
 static int widest(void)
 {

@@ -110,4 +110,12 @@ bench_narrow:
 	.cfi_endproc
 	.size	bench_narrow, . - bench_narrow
 
+	.bss
+	.balign	4
+	.globl	bench_widest
+	.type	bench_widest, @object
+	.size	bench_widest, 4
+bench_widest:
+	.zero	4
+
 	.section .note.GNU-stack, "", @progbits
