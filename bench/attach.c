@@ -13,6 +13,9 @@
  * Poke strategies: each by itself, beside the least for stores alone (one pass of
  * aligned stores, one sync).
  *
+ * The first batch of all: in fresh processes too, with the pages made private by
+ * ftr_init() (FTR_TEXT_POPULATE) or by the batch itself.
+ *
  * With threads: two threads run all the sites, one after the other, without a
  * pause.
  */
@@ -300,8 +303,8 @@ enum { STRATEGY_SITES = 40000 };
 /* Children fill it. */
 struct strategy {
 	const char *name; /* of FTR_POKE */
-	int threads, populate;
-	struct bench_series init, first, stores, protocol, attach, detach, exchange;
+	int threads;
+	struct bench_series stores, protocol, attach, detach, exchange;
 	struct ftr_stats last;
 };
 
@@ -341,22 +344,17 @@ static void child_strategy(void *arg)
 	struct strategy *s = arg;
 	struct run run = { .form = "nop", .sites = STRATEGY_SITES, .threads = s->threads };
 	const struct bench_module *module = bench_load(module_dir, run.form, run.sites);
-	struct ftr_options options = FTR_OPTIONS_INIT;
 	struct ftr_group *a, *b;
-	uint64_t start;
 
 	bench_traps_take();
 	setenv("FTR_POKE", s->name, 1);
-	options.flags = s->populate ? FTR_TEXT_POPULATE : 0;
-	start_threads(&run, module);
-	start = bench_now();
-	bench_check(ftr_init(&options), "ftr_init");
-	bench_add(&s->init, (double)(bench_now() - start) / 1e6);
+	bench_check(ftr_init(NULL), "ftr_init");
 	a = new_group("A");
 	b = new_group("B");
 	hold_all(a, &run);
 	hold_all(b, &run);
-	bench_add(&s->first, library_ms(&run, a, NULL));
+	start_threads(&run, module);
+	library_ms(&run, a, NULL);
 	library_ms(&run, NULL, a);
 	bench_protocol_start(module, 0);
 	for (int round = 0; round < ROUNDS; round++)
@@ -371,12 +369,11 @@ static void print_strategy(const struct strategy *s)
 	double floor = bench_min(strcmp(s->name, "int3") && strcmp(s->name, "skip") ? &s->stores
 										     : &s->protocol);
 
-	printf("  %-7s%-9s", s->name, s->populate ? "populate" : "");
+	printf("  %-16s", s->name);
 	print_number(&s->attach);
 	print_number(&s->detach);
 	print_number(&s->exchange);
-	printf(" %7.2f %8.3f %8.3f\n", bench_min(&s->attach) / floor, bench_min(&s->init),
-	       bench_min(&s->first));
+	printf(" %7.2f\n", bench_min(&s->attach) / floor);
 	printf("  %-16s int3 %llu, atomic %llu, skip %llu; %.1f syncs a batch, %llu traps met\n", "",
 	       (unsigned long long)last->pokes_int3, (unsigned long long)last->pokes_atomic,
 	       (unsigned long long)last->pokes_skip, (double)last->syncs / (double)last->batches,
@@ -385,18 +382,17 @@ static void print_strategy(const struct strategy *s)
 
 static void measure_strategies(int threads)
 {
-	static const char *const names[] = { "int3", "atomic", "skip", "auto", "auto" };
+	static const char *const names[] = { "int3", "atomic", "skip", "auto" };
 	struct strategy *s = NULL;
 
 	printf("\npoke strategies, %d sites, %s: ms, min (median)\n", STRATEGY_SITES,
 	       threads ? "while 2 threads run all sites" : "no other thread");
-	printf("  %-16s %20s %20s %20s %7s %8s %8s\n", "", "attach again", "detach",
-	       "exchange A for B", "ratio", "ftr_init", "first");
-	for (int i = 0; i < 5; i++) {
+	printf("  %-16s %20s %20s %20s %7s\n", "", "attach again", "detach", "exchange A for B",
+	       "ratio");
+	for (int i = 0; i < 4; i++) {
 		s = bench_shared(sizeof *s);
 		s->name = names[i];
 		s->threads = threads;
-		s->populate = i == 4;
 		for (int p = 0; p < PROCESSES; p++)
 			bench_child(child_strategy, s);
 		print_strategy(s);
@@ -408,6 +404,84 @@ static void measure_strategies(int threads)
 	       bench_min(&s->attach) / bench_min(&s->stores));
 }
 
+/* --- the first batch of all -------------------------------------------------------- */
+
+/* Children fill it. */
+struct first {
+	int threads, populate;
+	struct bench_series stores, init, batch, both;
+};
+
+static void child_first_stores(void *arg)
+{
+	struct first *f = arg;
+	struct run run = { .form = "nop", .sites = STRATEGY_SITES, .threads = f->threads };
+	const struct bench_module *module = bench_load(module_dir, run.form, run.sites);
+	uint64_t start;
+
+	bench_protocol_start(module, 0);
+	start_threads(&run, module);
+	start = bench_now();
+	bench_stores(module, module->floor_gpr);
+	bench_add(&f->stores, (double)(bench_now() - start) / 1e6);
+}
+
+static void child_first(void *arg)
+{
+	struct first *f = arg;
+	struct run run = { .form = "nop", .sites = STRATEGY_SITES, .threads = f->threads };
+	const struct bench_module *module = bench_load(module_dir, run.form, run.sites);
+	struct ftr_options options = FTR_OPTIONS_INIT;
+	struct ftr_group *group;
+	uint64_t start;
+	double init, batch;
+
+	options.flags = f->populate ? FTR_TEXT_POPULATE : 0;
+	start_threads(&run, module);
+	start = bench_now();
+	bench_check(ftr_init(&options), "ftr_init");
+	init = (double)(bench_now() - start) / 1e6;
+	group = new_group("A");
+	hold_all(group, &run);
+	batch = library_ms(&run, group, NULL);
+	bench_add(&f->init, init);
+	bench_add(&f->batch, batch);
+	bench_add(&f->both, init + batch);
+}
+
+static void measure_first(int threads, int populate)
+{
+	struct first *f = bench_shared(sizeof *f);
+	char name[40];
+
+	f->threads = threads;
+	f->populate = populate;
+	for (int i = 0; i < PROCESSES; i++) {
+		bench_child(child_first_stores, f);
+		bench_child(child_first, f);
+	}
+	snprintf(name, sizeof name, "%s, %s", threads ? "2 threads" : "alone",
+		 populate ? "populated" : "not populated");
+	printf("  %-26s", name);
+	print_number(&f->stores);
+	print_number(&f->init);
+	print_number(&f->batch);
+	print_number(&f->both);
+	printf(" %7.2f\n", bench_min(&f->batch) / bench_min(&f->stores));
+}
+
+static void measure_firsts(void)
+{
+	printf("\nthe first batch of all, %d sites: ms, min (median)\n"
+	       "  the floor, one pass of stores, copies the text's pages; ftr_init has the index to make\n",
+	       STRATEGY_SITES);
+	printf("  %-26s %20s %20s %20s %20s %7s\n", "", "floor", "ftr_init", "the batch", "both",
+	       "ratio");
+	for (int threads = 0; threads <= THREADS; threads += THREADS)
+		for (int populate = 0; populate < 2; populate++)
+			measure_first(threads, populate);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -415,6 +489,7 @@ int main(int argc, char **argv)
 	module_dir = argv[1];
 	measure_strategies(0);
 	measure_strategies(THREADS);
+	measure_firsts();
 	measure_all(0);
 	measure_all(THREADS);
 	return 0;

@@ -12,13 +12,14 @@ build() {
 	$MAKE -s --no-print-directory "$1" >"$1.log" 2>&1
 }
 
+# $1: entry or patch.
 xray() {
 	if [ -z "$CLANG" ]; then
 		printf '\nSKIP XRay: no clang\n'
 	elif ! build bench/xray; then
 		printf '\nSKIP XRay: not built, most likely for want of its runtime (bench/xray.log)\n'
 	else
-		bench/xray bench
+		bench/xray "$1" bench
 	fi
 }
 
@@ -52,9 +53,10 @@ machine() {
 machine
 for part in "$@"; do
 	case $part in
-	entry | attach | index) "bench/$part" bench ;;
+	entry | index) "bench/$part" bench ;;
 	exit) bench/exit ;;
-	peers) xray; uftrace_peer ;;
+	attach) bench/attach bench; xray patch ;;
+	peers) xray entry; uftrace_peer ;;
 	*) echo "bench: no part '$part': entry, exit, attach, index, peers" >&2; exit 2 ;;
 	esac
 done
