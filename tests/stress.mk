@@ -16,6 +16,7 @@ unit_tests = \
 live_core_tests = \
 	tests/live/test_poke \
 	tests/live/test_blocked \
+	tests/live/test_partial \
 	tests/live/test_strategies \
 	tests/live/test_hold \
 	tests/live/test_trap \
@@ -96,10 +97,13 @@ tests_unit_test_thread_LDADD = $(stress_core)
 tests_live_test_poke_SOURCES = tests/live/test_poke.c $(live_common)
 tests_live_test_poke_CPPFLAGS = $(stress_cppflags)
 tests_live_test_poke_LDADD = $(stress_core)
-tests_live_test_blocked_SOURCES = tests/live/test_blocked.c tests/live/pads.S \
-	tests/live/visitor.h $(live_common)
+live_blocked = tests/live/blocked.c tests/live/blocked.h tests/live/pads.S $(live_common)
+tests_live_test_blocked_SOURCES = tests/live/test_blocked.c tests/live/visitor.h $(live_blocked)
 tests_live_test_blocked_CPPFLAGS = $(stress_cppflags)
 tests_live_test_blocked_LDADD = $(stress_core)
+tests_live_test_partial_SOURCES = tests/live/test_partial.c $(live_blocked)
+tests_live_test_partial_CPPFLAGS = $(stress_cppflags)
+tests_live_test_partial_LDADD = $(stress_core)
 tests_live_test_strategies_SOURCES = tests/live/test_strategies.c tests/live/pads.S \
 	tests/live/visitor.h $(live_common)
 tests_live_test_strategies_CPPFLAGS = $(stress_cppflags)
