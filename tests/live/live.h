@@ -130,6 +130,15 @@ int live_main(Suite *suite);
 		suite_add_tcase(suite, live_case_);                                       \
 	} while (0)
 
+/** The same for a test that is run with each number from `from` to below `to`. */
+#define LIVE_LOOP(suite, test, from, to, seconds)                                         \
+	do {                                                                              \
+		TCase *live_case_ = tcase_create(#test);                                  \
+		tcase_set_timeout(live_case_, seconds);                                   \
+		tcase_add_loop_test(live_case_, test, from, to);                          \
+		suite_add_tcase(suite, live_case_);                                       \
+	} while (0)
+
 /*
  * In a traced function: what the compiler can neither compute beforehand nor
  * leave out where the result is not used.  gcc's noipa does that, clang has

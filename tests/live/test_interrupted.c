@@ -439,23 +439,14 @@ START_TEST(test_jump_while_somebody_waits)
 }
 END_TEST
 
-static void add_both(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test, 0, 2);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("interrupted");
 
-	add_both(suite, "on top", test_jump_over_what_came_on_top);
-	add_both(suite, "quiet", test_quiet_after_a_jump);
-	add_both(suite, "newcomer", test_signal_while_a_thread_is_registered);
+	LIVE_LOOP(suite, test_jump_over_what_came_on_top, 0, 2, 60);
+	LIVE_LOOP(suite, test_quiet_after_a_jump, 0, 2, 60);
+	LIVE_LOOP(suite, test_signal_while_a_thread_is_registered, 0, 2, 60);
 	LIVE_CASE(suite, test_successor_keeps_its_node, 60);
-	add_both(suite, "leaving", test_jump_while_somebody_waits);
+	LIVE_LOOP(suite, test_jump_while_somebody_waits, 0, 2, 60);
 	return live_main(suite);
 }

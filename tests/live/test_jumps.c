@@ -311,15 +311,6 @@ START_TEST(test_disarmed_stack_above)
 }
 END_TEST
 
-static void add_both(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test, 0, 2);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite;
@@ -329,9 +320,9 @@ int main(void)
 		return 77;
 	}
 	suite = suite_create("jumps");
-	add_both(suite, "thousands", test_thousands_of_jumps);
-	add_both(suite, "detach", test_detach_after_jumps);
-	add_both(suite, "deeper", test_deeper_after_a_jump);
+	LIVE_LOOP(suite, test_thousands_of_jumps, 0, 2, 60);
+	LIVE_LOOP(suite, test_detach_after_jumps, 0, 2, 60);
+	LIVE_LOOP(suite, test_deeper_after_a_jump, 0, 2, 60);
 	LIVE_CASE(suite, test_disarmed_stack_above, 30);
 	return live_main(suite);
 }

@@ -290,22 +290,13 @@ START_TEST(test_no_strangers_handler_from_a_left_slot)
 }
 END_TEST
 
-static void add_variants(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *variants = tcase_create(name);
-
-	tcase_set_timeout(variants, 120);
-	tcase_add_loop_test(variants, test, 0, VARIANTS);
-	suite_add_tcase(suite, variants);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("late");
 
-	add_variants(suite, "detach", test_detach_at_each_instruction);
-	add_variants(suite, "exchange", test_exchange_at_each_instruction);
-	add_variants(suite, "attach", test_attach_at_each_instruction);
+	LIVE_LOOP(suite, test_detach_at_each_instruction, 0, VARIANTS, 120);
+	LIVE_LOOP(suite, test_exchange_at_each_instruction, 0, VARIANTS, 120);
+	LIVE_LOOP(suite, test_attach_at_each_instruction, 0, VARIANTS, 120);
 	LIVE_CASE(suite, test_no_strangers_handler_from_a_left_slot, 120);
 	return live_main(suite);
 }

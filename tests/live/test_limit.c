@@ -286,21 +286,12 @@ START_TEST(test_id_that_is_used_again)
 }
 END_TEST
 
-static void add_both(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test, 0, 2);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("limit");
 
-	add_both(suite, "list", test_list_changes_under_calls);
-	add_both(suite, "all and back", test_all_threads_and_back);
+	LIVE_LOOP(suite, test_list_changes_under_calls, 0, 2, 60);
+	LIVE_LOOP(suite, test_all_threads_and_back, 0, 2, 60);
 	LIVE_CASE(suite, test_unlisted_is_not_missed, 30);
 	LIVE_CASE(suite, test_fork_is_not_listed, 30);
 	LIVE_CASE(suite, test_successor_is_not_listed, 60);

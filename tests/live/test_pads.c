@@ -530,24 +530,15 @@ START_TEST(test_single_thread)
 }
 END_TEST
 
-static void add_loop(Suite *suite, const char *name, const TTest *test, int from, int to)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test, from, to);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("pads");
 
-	add_loop(suite, "inside", test_thread_inside_a_pad, 1, 5);
-	add_loop(suite, "ends", test_thread_at_the_ends_of_a_pad, 0, 2);
-	add_loop(suite, "running", test_thread_running_in_a_handler, 0, RUNNING_KINDS);
-	add_loop(suite, "stepping", test_stepping_through_a_virgin_pad, 0, 2);
-	add_loop(suite, "busy elsewhere", test_busy_untraced_threads_are_no_obstacle, 1, 5);
+	LIVE_LOOP(suite, test_thread_inside_a_pad, 1, 5, 60);
+	LIVE_LOOP(suite, test_thread_at_the_ends_of_a_pad, 0, 2, 60);
+	LIVE_LOOP(suite, test_thread_running_in_a_handler, 0, RUNNING_KINDS, 60);
+	LIVE_LOOP(suite, test_stepping_through_a_virgin_pad, 0, 2, 60);
+	LIVE_LOOP(suite, test_busy_untraced_threads_are_no_obstacle, 1, 5, 60);
 	LIVE_CASE(suite, test_thread_inside_a_pad_on_altstack, 60);
 	LIVE_CASE(suite, test_other_pads_meanwhile, 60);
 	LIVE_CASE(suite, test_blocked_thread_is_no_obstacle, 60);

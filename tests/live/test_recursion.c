@@ -473,25 +473,16 @@ START_TEST(test_missed_is_exact_with_threads)
 }
 END_TEST
 
-static void add_both(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test, 0, 2);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("recursion");
 
-	add_both(suite, "inner calls are missed", test_inner_calls_are_missed);
-	add_both(suite, "signal in a handler", test_signal_in_a_handler);
-	add_both(suite, "jump out of a handler", test_jump_out_of_a_handler);
-	add_both(suite, "detach after a jump", test_detach_after_a_jump);
-	add_both(suite, "jump at each instruction", test_jump_out_at_each_instruction);
-	add_both(suite, "signal at each instruction", test_signal_at_each_instruction);
+	LIVE_LOOP(suite, test_inner_calls_are_missed, 0, 2, 60);
+	LIVE_LOOP(suite, test_signal_in_a_handler, 0, 2, 60);
+	LIVE_LOOP(suite, test_jump_out_of_a_handler, 0, 2, 60);
+	LIVE_LOOP(suite, test_detach_after_a_jump, 0, 2, 60);
+	LIVE_LOOP(suite, test_jump_out_at_each_instruction, 0, 2, 60);
+	LIVE_LOOP(suite, test_signal_at_each_instruction, 0, 2, 60);
 	LIVE_CASE(suite, test_detach_after_a_jump_elsewhere, 30);
 	LIVE_CASE(suite, test_jump_from_altstack_handler, 30);
 	LIVE_CASE(suite, test_handler_uses_libc, 30);

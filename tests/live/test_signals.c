@@ -454,24 +454,15 @@ START_TEST(test_errno_in_a_batch)
 }
 END_TEST
 
-static void add_loop(Suite *suite, const char *name, const TTest *test, int n)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test, 0, n);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("signals");
 
-	add_loop(suite, "timer", test_calls_from_a_timer, TIMER_VARIANTS);
-	add_loop(suite, "reentrant", test_reentrant_in_a_signal, 4);
+	LIVE_LOOP(suite, test_calls_from_a_timer, 0, TIMER_VARIANTS, 60);
+	LIVE_LOOP(suite, test_reentrant_in_a_signal, 0, 4, 60);
 	LIVE_CASE(suite, test_signal_while_no_handler_may_run, 20);
-	add_loop(suite, "errno at first", test_errno_at_first_calls, 2);
-	add_loop(suite, "errno of the last", test_errno_when_the_last_leaves, 4);
-	add_loop(suite, "errno in a batch", test_errno_in_a_batch, 4);
+	LIVE_LOOP(suite, test_errno_at_first_calls, 0, 2, 60);
+	LIVE_LOOP(suite, test_errno_when_the_last_leaves, 0, 4, 60);
+	LIVE_LOOP(suite, test_errno_in_a_batch, 0, 4, 60);
 	return live_main(suite);
 }

@@ -379,15 +379,6 @@ START_TEST(test_on_a_small_coroutine)
 }
 END_TEST
 
-static void add_variants(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 30);
-	tcase_add_loop_test(tcase, test, 0, sizeof(variants) / sizeof(*variants));
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite;
@@ -397,10 +388,10 @@ int main(void)
 		return 77;
 	}
 	suite = suite_create("stack");
-	add_variants(suite, "need", test_need_is_as_said);
-	add_variants(suite, "leaving", test_need_of_leaving);
+	LIVE_LOOP(suite, test_need_is_as_said, 0, sizeof(variants) / sizeof(*variants), 30);
+	LIVE_LOOP(suite, test_need_of_leaving, 0, sizeof(variants) / sizeof(*variants), 30);
 	LIVE_CASE(suite, test_need_of_a_trap, 30);
-	add_variants(suite, "signal stack", test_on_a_small_signal_stack);
-	add_variants(suite, "coroutine", test_on_a_small_coroutine);
+	LIVE_LOOP(suite, test_on_a_small_signal_stack, 0, sizeof(variants) / sizeof(*variants), 30);
+	LIVE_LOOP(suite, test_on_a_small_coroutine, 0, sizeof(variants) / sizeof(*variants), 30);
 	return live_main(suite);
 }

@@ -558,23 +558,14 @@ START_TEST(test_id_of_one_that_ended_inside)
 }
 END_TEST
 
-static void add_loop(Suite *suite, const char *name, const TTest *test, int n)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 60);
-	tcase_add_loop_test(tcase, test, 0, n);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("threads");
 
-	add_loop(suite, "first thing", test_first_thing_a_thread_does, 2);
-	add_loop(suite, "signal before", test_signal_before_a_thread_runs, 2);
-	add_loop(suite, "destructors", test_destructors_of_a_thread, VARIANTS);
-	add_loop(suite, "process", test_destructors_of_the_process, 2);
+	LIVE_LOOP(suite, test_first_thing_a_thread_does, 0, 2, 60);
+	LIVE_LOOP(suite, test_signal_before_a_thread_runs, 0, 2, 60);
+	LIVE_LOOP(suite, test_destructors_of_a_thread, 0, VARIANTS, 60);
+	LIVE_LOOP(suite, test_destructors_of_the_process, 0, 2, 60);
 	/* A sanitizer takes the frames that were left for some still in use. */
 	if (!LIVE_SANITIZED) {
 		LIVE_CASE(suite, test_exit_in_a_handler, 60);

@@ -354,15 +354,6 @@ START_TEST(test_stubs_are_reused)
 }
 END_TEST
 
-static void gap_loop(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 30);
-	tcase_add_loop_test(tcase, test, 0, 2);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("gap");
@@ -372,10 +363,10 @@ int main(void)
 		puts("SKIP: without wide vector registers nothing is lost");
 		return 77;
 	}
-	gap_loop(suite, "vectors", test_vectors_survive_at_any_stack);
+	LIVE_LOOP(suite, test_vectors_survive_at_any_stack, 0, 2, 30);
 	if (GAP_NAIVE)
 		return live_main(suite);
-	gap_loop(suite, "signal", test_signal_before_the_stub);
+	LIVE_LOOP(suite, test_signal_before_the_stub, 0, 2, 30);
 	LIVE_CASE(suite, test_stubs_run_out, 60);
 	LIVE_CASE(suite, test_stubs_are_reused, 60);
 	LIVE_CASE(suite, test_stub_under_a_thread, 60);

@@ -613,30 +613,21 @@ START_TEST(test_ip_with_and_without_permission)
 }
 END_TEST
 
-static void loop(Suite *suite, const char *name, const TTest *test, int n)
-{
-	TCase *tcase = tcase_create(name);
-
-	tcase_set_timeout(tcase, 30);
-	tcase_add_loop_test(tcase, test, 0, n);
-	suite_add_tcase(suite, tcase);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("regs_i386");
 
 	live_poke("int3"); /* traps are what is tested */
-	loop(suite, "same by call and trap", test_same_registers_by_call_and_trap, LAYOUTS);
-	loop(suite, "layouts exclude each other", test_layouts_exclude_each_other, 2);
-	loop(suite, "all survive", test_all_registers_survive, 2 * LAYOUTS);
-	loop(suite, "lesser CPUs", test_all_registers_survive_on_lesser_cpus, LAYOUTS);
-	loop(suite, "no simd", test_no_simd, LAYOUTS);
-	loop(suite, "control words", test_control_words_survive, LAYOUTS);
-	loop(suite, "vectors", test_vectors_readable_and_writable, LAYOUTS);
-	loop(suite, "conventions", test_calling_conventions, LAYOUTS);
-	loop(suite, "all set", test_all_registers_can_be_set, 2);
-	loop(suite, "sp", test_sp_can_be_moved, 2);
-	loop(suite, "ip", test_ip_with_and_without_permission, LAYOUTS);
+	LIVE_LOOP(suite, test_same_registers_by_call_and_trap, 0, LAYOUTS, 30);
+	LIVE_LOOP(suite, test_layouts_exclude_each_other, 0, 2, 30);
+	LIVE_LOOP(suite, test_all_registers_survive, 0, 2 * LAYOUTS, 30);
+	LIVE_LOOP(suite, test_all_registers_survive_on_lesser_cpus, 0, LAYOUTS, 30);
+	LIVE_LOOP(suite, test_no_simd, 0, LAYOUTS, 30);
+	LIVE_LOOP(suite, test_control_words_survive, 0, LAYOUTS, 30);
+	LIVE_LOOP(suite, test_vectors_readable_and_writable, 0, LAYOUTS, 30);
+	LIVE_LOOP(suite, test_calling_conventions, 0, LAYOUTS, 30);
+	LIVE_LOOP(suite, test_all_registers_can_be_set, 0, 2, 30);
+	LIVE_LOOP(suite, test_sp_can_be_moved, 0, 2, 30);
+	LIVE_LOOP(suite, test_ip_with_and_without_permission, 0, LAYOUTS, 30);
 	return live_main(suite);
 }
