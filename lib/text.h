@@ -51,6 +51,7 @@ struct ftr__span {
 	bool literal;             /* one place, its bytes given */
 	uint8_t occupied;         /* a thread may stand inside (lib/rendezvous.h) */
 	bool mixed;               /* not all places go one way */
+	uint8_t alignment;        /* of all places, as far as that is known: 8, 4 or 0 */
 	/* How many go another way than by a breakpoint; [FTR__WAY_INT3] is 0. */
 	uint32_t n_way[FTR__WAYS];
 };

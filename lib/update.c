@@ -446,17 +446,18 @@ static int normalise_runs(struct update *u)
 
 /* --- 4 and 5: the batch ----------------------------------------------------------- */
 
-/* The addresses of a run's sites; how many. */
-static size_t list_run(struct update *u, const struct run *run, uintptr_t *ips)
+/* The addresses of a run's sites; how many.  *any: of the bits of all of them. */
+static size_t list_run(struct update *u, const struct run *run, uintptr_t *ips, uintptr_t *any)
 {
 	struct ftr_site *const *sites = u->touched + run->first;
 	bool all_touched = run->all_flags & FTR__SITE_TOUCHED;
 	size_t n = 0;
 
+	*any = 0;
 	for (size_t i = 0; i < run->n; i++) {
 		if (FTR__UNLIKELY(u->partly) && sites[i]->flags & FTR__SITE_LEFT)
 			continue;
-		ips[n++] = sites[i]->ip;
+		*any |= ips[n++] = sites[i]->ip;
 		if (!all_touched)
 			sites[i]->flags |= FTR__SITE_TOUCHED;
 	}
@@ -484,19 +485,21 @@ static void add_jumps(struct update *u, const struct run *run, struct ftr__patch
 
 static void add_run(struct update *u, const struct run *run, struct ftr__patches *patches)
 {
+	uintptr_t any;
+
 	if (run->jumped || run->jumps) {
 		add_jumps(u, run, patches);
 		return;
 	}
-	size_t n = list_run(u, run, patches->ips + patches->n);
-
+	size_t n = list_run(u, run, patches->ips + patches->n, &any);
 	if (!n)
 		return;
 	patches->spans[patches->n_spans++] = (struct ftr__span){
 		.first = patches->n, .n = n, .segment = run->segment,
 		.before.target = ftr__site_target(run->before),
 		.after.target = ftr__site_target(run->after),
-		.size = run->length, .length = run->length };
+		.size = run->length, .length = run->length,
+		.alignment = any % 8 == 0 ? 8 : any % 4 == 0 ? 4 : 0 };
 	patches->n += n;
 }
 

@@ -88,13 +88,38 @@ BARE_INLINE bool fits(uintptr_t ip, unsigned size)
 	return ip % QUADWORD + size <= QUADWORD;
 }
 
+/* A nop, or calls of places of which the first and the last are so near below the
+ * target that their distance has three bytes: then it has at those between, too. */
+static bool three_bytes(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+			uintptr_t target)
+{
+	uintptr_t from = target - span->length;
+
+	return !target || (from - ips[0] < 1 << 24 && from - ips[n - 1] < 1 << 24);
+}
+
+/* At each of a span's places, which are not literal, so much differs at most. */
+static struct extent extent_of_all(const struct ftr__span *span, const uintptr_t *ips, size_t n)
+{
+	bool last_stays = three_bytes(span, ips, n, span->before.target) &&
+			  three_bytes(span, ips, n, span->after.target);
+
+	return (struct extent){ 0, span->length - (last_stays ? 2u : 1u) };
+}
+
+/* By the alignment of all, or by a look at each. */
 static bool all_fit(const struct ftr__span *span, const uintptr_t *ips)
 {
-	uintptr_t last = 0; /* the last byte's offset: of all of them, by "or" */
+	uintptr_t ends = 0; /* where in the quadword: of all of them, by "or" */
 
+	if (span->literal)
+		return fits(ips[0], span->size);
+	unsigned last = extent_of_all(span, ips, span->n).last;
+	if (last < span->alignment)
+		return true;
 	for (size_t i = 0; i < span->n; i++)
-		last |= ips[i] % QUADWORD + span->size - 1;
-	return !(last & QUADWORD);
+		ends |= ips[i] % QUADWORD + last;
+	return !(ends & QUADWORD);
 }
 
 bool ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
@@ -192,19 +217,35 @@ BARE_INLINE void write_all(const struct ftr__span *span, const uintptr_t *ips, s
 			write_extent(span, ips[i], after);
 }
 
+/* Four aligned bytes are part of a quadword, and nothing has to be read. */
+BARE_INLINE void write_fours(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
+{
+	for (size_t i = 0; i < n; i++)
+		FTR__WRITE_ONCE(*(uint32_t *)ips[i],
+				(uint32_t)ftr__x86_site_word(ips[i], length, target));
+}
+
 void ftr__x86_write_atomic(const struct ftr__span *span, const uintptr_t *ips, size_t n,
 			   bool after)
 {
 	uintptr_t target = after ? span->after.target : span->before.target;
+	bool five = span->length == FTR__X86_CALL_SIZE;
 
-	if (span->literal)
+	if (span->literal) {
 		write_extent(span, ips[0], after);
-	else if (span->length != FTR__X86_CALL_SIZE)
-		write_all(span, ips, n, span->length, target, after);
-	else if (target)
+		return;
+	}
+	bool four = span->alignment && extent_of_all(span, ips, n).last < sizeof(uint32_t);
+	if (four && target)
+		write_fours(ips, n, FTR__X86_CALL_SIZE, target);
+	else if (four)
+		write_fours(ips, n, FTR__X86_CALL_SIZE, 0);
+	else if (five && target)
 		write_all(span, ips, n, FTR__X86_CALL_SIZE, target, after);
-	else
+	else if (five)
 		write_all(span, ips, n, FTR__X86_CALL_SIZE, 0, after);
+	else
+		write_all(span, ips, n, span->length, target, after);
 }
 
 static void store2(uintptr_t at, uint16_t value)

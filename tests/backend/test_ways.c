@@ -51,7 +51,7 @@ static void expect(const char *what, uintptr_t ip, const uint8_t *bytes, unsigne
 
 	memcpy(right, before_text, sizeof(right));
 	memcpy(right + at, bytes, size);
-	for (size_t i = 0; i < sizeof(text); i++)
+	for (size_t i = 0; memcmp(text, right, sizeof(text)) && i < sizeof(text); i++)
 		ck_assert_msg(text[i] == right[i], "%s, offset %zu: byte %zd is %02x, not %02x",
 			      what, at % LINE, (ssize_t)(i - at), text[i], right[i]);
 }
@@ -220,6 +220,116 @@ START_TEST(test_literal_spans)
 }
 END_TEST
 
+/* --- many places in one span -------------------------------------------------------- */
+
+enum { PLACES = 9 };
+
+/* Where they stand, and what is said of that. */
+static const struct {
+	unsigned offset, stride;
+	uint8_t alignment;
+} rows[] = {
+	{ 0, 16, 8 }, { 4, 16, 4 }, { 0, 16, 4 }, { 0, 12, 4 }, { 0, 16, 0 }, { 4, 16, 0 },
+	{ 5, 16, 0 }, { 0, 13, 0 }, { 3, 11, 0 },
+};
+
+/* Such that the distance takes four bytes at the first places and three at the
+ * others; three, then none; and so at all of them. */
+static const intptr_t middles[] = { 0x1000005 + PLACES / 2 * 16, 5 + PLACES / 2 * 16,
+				    0x10000, 0x2000000, -0x10000 };
+
+static void expect_all(const char *what, const struct ftr__span *span, const uintptr_t *ips,
+		       size_t n, bool after)
+{
+	uint8_t right[sizeof(text)], bytes[FTR__PATCH_MAX];
+
+	memcpy(right, before_text, sizeof(right));
+	for (size_t i = 0; i < n; i++) {
+		ftr__span_bytes(&ftr__backend->text, span, ips[i], after, bytes);
+		memcpy(right + (ips[i] - (uintptr_t)text), bytes, span->size);
+	}
+	for (size_t i = 0; memcmp(text, right, sizeof(text)) && i < sizeof(text); i++)
+		ck_assert_msg(text[i] == right[i], "%s: byte %zu is %02x, not %02x", what, i,
+			      text[i], right[i]);
+}
+
+#ifdef __x86_64__
+#define FLAGS_READ()       __builtin_ia32_readeflags_u64()
+#define FLAGS_WRITE(value) __builtin_ia32_writeeflags_u64(value)
+#else
+#define FLAGS_READ()       __builtin_ia32_readeflags_u32()
+#define FLAGS_WRITE(value) __builtin_ia32_writeeflags_u32(value)
+#endif
+
+/* With the flag AC set an access that is not aligned raises SIGBUS. */
+static void write_aligned(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+			  bool after)
+{
+	const uintptr_t ac = 1 << 18;
+	uintptr_t flags = FLAGS_READ();
+
+	FLAGS_WRITE(flags | ac);
+	ftr__x86_write_atomic(span, ips, n, after);
+	FLAGS_WRITE(flags);
+}
+
+static void place_all(const struct ftr__span *span, size_t row, uintptr_t *ips)
+{
+	place(span, 0);
+	for (size_t i = 0; i < PLACES; i++) {
+		uint8_t bytes[FTR__PATCH_MAX];
+
+		ips[i] = (uintptr_t)text + AT + rows[row].offset + i * rows[row].stride;
+		ftr__span_bytes(&ftr__backend->text, span, ips[i], false, bytes);
+		memcpy((void *)ips[i], bytes, span->size);
+	}
+	memcpy(before_text, text, sizeof(text));
+}
+
+/** Each place's way is its own, and what one store does for it is done. */
+static void check_many(struct ftr__span span, size_t row)
+{
+	struct ftr__poke_rules rules = { .ways = ANY | 1 << FTR__WAY_INT3 };
+	uintptr_t ips[PLACES], stored[PLACES];
+	uint8_t ways[PLACES];
+	size_t n = 0;
+
+	span.n = PLACES;
+	span.alignment = rows[row].alignment;
+	place_all(&span, row, ips);
+	ck_assert_uint_eq(ftr__backend->text.check(ips, PLACES, span.length, span.before.target),
+			  PLACES);
+	bool alike = ftr__x86_choose(&span, ips, &rules, ways);
+	for (size_t i = 0; i < PLACES; i++) {
+		bool one = differ_in_one(&span, ips[i], 8);
+
+		ck_assert_uint_eq(ways[i] == FTR__WAY_ATOMIC, one);
+		ck_assert(!alike || ways[i] == ways[0]);
+		if (one)
+			stored[n++] = ips[i];
+	}
+	if (!n)
+		return;
+	write_aligned(&span, stored, n, true);
+	expect_all("there", &span, stored, n, true);
+	write_aligned(&span, stored, n, false);
+	expect_all("back", &span, stored, n, false);
+}
+
+START_TEST(test_many_places)
+{
+	for (size_t row = 0; row < FTR__ARRAY_SIZE(rows); row++)
+		for (size_t m = 0; m < FTR__ARRAY_SIZE(middles); m++)
+			for (unsigned length = 5; length <= 6; length++) {
+				uintptr_t target = (uintptr_t)text + AT + (uintptr_t)middles[m];
+
+				check_many(span_of(length, 0, target), row);
+				check_many(span_of(length, target, 0), row);
+				check_many(span_of(length, target, target + 0x12010), row);
+			}
+}
+END_TEST
+
 /* --- fusing -------------------------------------------------------------------------- */
 
 /** From each boundary of the old pad nops, and nothing else, lead to its end;
@@ -290,6 +400,7 @@ int main(void)
 	UNIT_CASE(suite, test_atomic_up_to_offset_four);
 	UNIT_CASE(suite, test_writes_at_each_offset);
 	UNIT_CASE(suite, test_literal_spans);
+	UNIT_CASE(suite, test_many_places);
 	UNIT_CASE(suite, test_fused_in_any_order);
 	UNIT_CASE(suite, test_what_cannot_be_fused);
 	return unit_main(suite);
