@@ -55,6 +55,7 @@ static bool overridden; /* the traced function does not run */
 static struct {
 	uintptr_t sp, back, saved[UNWIND_SAVED];
 	bool has_saved;
+	bool popped; /* one of them, where the walk begins */
 } entry;
 
 /** What was found wrong first. */
@@ -99,7 +100,8 @@ static const char *bad_parent(const struct unwind_frame *frames, size_t n)
 	bad = bad_frame(frames, entry.back, entry.sp + sizeof(void *), parent);
 	if (bad)
 		return bad;
-	if (entry.has_saved && memcmp(frames->saved, entry.saved, sizeof(entry.saved)))
+	if (entry.has_saved && !entry.popped &&
+	    memcmp(frames->saved, entry.saved, sizeof(entry.saved)))
 		return "a saved register is another in the parent";
 	return bad_below_parent(frames + 1, n - 1);
 }
@@ -148,6 +150,7 @@ static void check(uintptr_t ip, enum where where, void *context)
 
 	if (wrong.what || (ip && arch_without_cfi(ip)))
 		return;
+	entry.popped = ip && arch_popped(ip);
 	n = unwind_walk(frames, context);
 	while (ip && i < n && frames[i].ip != ip)
 		i++;

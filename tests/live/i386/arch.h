@@ -49,5 +49,26 @@ static inline bool arch_without_cfi(uintptr_t ip)
 	return at[0] == 0x8b && (at[1] & 0xc7) == 0x04 && at[2] == 0x24 && at[3] == 0xc3;
 }
 
+/*
+ * Whether a register was just popped of which the unwind information says that it
+ * lies in the stack still: clang's follows the stack pointer through a function's
+ * end, but never says DW_CFA_restore.  There is no red zone, so where the
+ * function was interrupted the signal's frame lies upon what was popped: nobody
+ * can find it.
+ */
+static inline bool arch_popped(uintptr_t ip)
+{
+#ifdef __clang__
+	switch (((const unsigned char *)ip)[-1]) {
+	case 0x5b: /* pop %ebx, %ebp, %esi, %edi */
+	case 0x5d:
+	case 0x5e:
+	case 0x5f:
+		return true;
+	}
+#endif
+	return false;
+}
+
 #endif
 #endif /* TESTS_ARCH_H */
