@@ -4,9 +4,7 @@
  * lock and the loader's.
  *
  *   1. Walk the changes; each site that one touches gets in `pending` the
- *      number of a *state*: the handler set that it has so far.  States are
- *      few, and from each a change leads to one other: so this is a look at a
- *      table for each site, whatever the number of groups.
+ *      number of a *state* (lib/state.h): the handler set that it has so far.
  *   2. Split the touched sites into *runs* that go the same way; find the slot
  *      of each run's state, for its length and module.
  *   3. Make the sites normal that are not yet.
@@ -27,19 +25,8 @@
 #include "lib/jump.h"
 #include "lib/normal.h"
 #include "lib/patches.h"
+#include "lib/state.h"
 #include "lib/unhooked.h"
-
-struct state {
-	struct ftr__set *set; /* referenced */
-	/* Where the change number `change` leads to from here. */
-	size_t change;
-	uint32_t next;
-	/* The slot for this module, length of site and way to come there; pinned. */
-	const struct ftr__module *module;
-	unsigned length;
-	bool jumps;
-	uint32_t slot;
-};
 
 /* Touched sites in a row that go the same way, of one length and module. */
 struct run {
@@ -54,10 +41,7 @@ struct run {
 
 /* An update under way. */
 struct update {
-	struct state *states;
-	uint32_t n_states, states_room;
-	uint32_t *pins; /* slots held until the update is over */
-	size_t n_pins, pins_room;
+	struct ftr__states states;
 	struct ftr_site *const *touched;
 	size_t n_touched;
 	struct ftr_site **touched_room;
@@ -68,7 +52,6 @@ struct update {
 	struct run *runs;
 	size_t n_runs, runs_room;
 	bool sorted;
-	uint32_t last_slot, last_state; /* of the site before: often the same */
 	bool partly;
 	struct ftr__sites left; /* those that were left out; room for all touched */
 };
@@ -80,122 +63,22 @@ static int no_memory(void)
 	return ftr__fail(ENOMEM, "no memory for an update");
 }
 
-static const char *name_of(const struct ftr_site *site)
-{
-	const struct ftr__module *m = ftr__module_of(site);
-
-	return m ? ftr__site_name(m, site) : "?";
-}
-
 /* --- 1: states ---------------------------------------------------------------- */
 
-/* Takes over the reference to set. */
-static long state_of(struct update *u, struct ftr__set *set)
-{
-	if (!set)
-		return no_memory();
-	for (uint32_t i = 0; i < u->n_states; i++) {
-		if (u->states[i].set == set) {
-			ftr__set_unref(set);
-			return i;
-		}
-	}
-	if (u->n_states == u->states_room) {
-		u->states_room = u->states_room ? 2 * u->states_room : 16;
-		void *grown = realloc(u->states, u->states_room * sizeof *u->states);
-		if (!grown) {
-			ftr__set_unref(set);
-			return no_memory();
-		}
-		u->states = grown;
-	}
-	u->states[u->n_states] = (struct state){ .set = set, .change = SIZE_MAX };
-	return u->n_states++;
-}
-
-static long state_of_slot(struct update *u, uint32_t slot)
-{
-	struct ftr__set *set = slot ? ftr__slot_owner(slot) : &ftr__set_empty;
-
-	if (u->n_states && slot == u->last_slot)
-		return u->last_state;
-	ftr__set_ref(set);
-	long state = state_of(u, set);
-	if (state >= 0) {
-		u->last_slot = slot;
-		u->last_state = (uint32_t)state;
-	}
-	return state;
-}
-
-/* One caller makes one layout. */
-static bool other_layout(const struct ftr__set *set, uint32_t flags)
-{
-	const uint32_t layout = FTR_GROUP_REGS | FTR_GROUP_SP_OVERLAY;
-
-	for (uint32_t i = 0; i < set->n; i++)
-		if (set->members[i].flags & flags & FTR_GROUP_REGS &&
-		    (set->members[i].flags ^ flags) & layout)
-			return true;
-	return false;
-}
-
-static long next_state(struct update *u, uint32_t from, const struct ftr_group *group, bool add,
-		       const struct ftr_site *site)
-{
-	const struct ftr__set *set = u->states[from].set;
-
-	if (!add)
-		return state_of(u, ftr__set_without(set, group));
-	if (other_layout(set, group->member.flags))
-		return ftr__fail(EBUSY, "the site %s (%#lx) is held by a group with the other"
-				 " layout of pt_regs (FTR_GROUP_SP_OVERLAY)", name_of(site),
-				 (unsigned long)site->ip);
-	if (set->any & group->member.flags & FTR_GROUP_IPMODIFY)
-		return ftr__fail(EBUSY, "the site %s (%#lx) is held by another group that may"
-				 " change ip", name_of(site), (unsigned long)site->ip);
-	if (group->member.flags & FTR__MEMBER_EXIT && set->n_exits == FTR__EXITS_MAX)
-		return ftr__fail(EBUSY, "the site %s (%#lx) has %d exit handlers already",
-				 name_of(site), (unsigned long)site->ip, FTR__EXITS_MAX);
-	return state_of(u, ftr__set_with(set, &group->member));
-}
-
-/* The rare part of apply(): a state, or a step from one, is not known yet. */
-static int learn(struct update *u, size_t column, const struct ftr_group *group,
-		 const struct ftr_site *site, uint32_t *state)
-{
-	if (site->pending == FTR__SITE_SETTLED) {
-		long first = state_of_slot(u, site->slot);
-		if (first < 0)
-			return (int)first;
-		*state = (uint32_t)first;
-	}
-	if (u->states[*state].change != column) {
-		long next = next_state(u, *state, group, column & 1, site);
-		if (next < 0)
-			return (int)next;
-		u->states[*state].change = column;
-		u->states[*state].next = (uint32_t)next;
-	}
-	return 0;
-}
-
-/* Column 2c: sites that change number c takes away; 2c + 1: that it adds. */
+/* Columns: of ftr__state_step(). */
 static inline int apply(struct update *u, size_t column, const struct ftr_group *group,
 			struct ftr_site *site)
 {
 	bool fresh = site->pending == FTR__SITE_SETTLED;
-	uint32_t state = fresh ? u->last_state : site->pending;
+	long state = fresh ? ftr__state_of_slot(&u->states, site->slot) : (long)site->pending;
 
-	if (FTR__UNLIKELY((fresh && site->slot != u->last_slot) || !u->n_states ||
-			  u->states[state].change != column)) {
-		int result = learn(u, column, group, site, &state);
-		if (result)
-			return result;
-	}
+	if (state >= 0)
+		state = ftr__state_step(&u->states, (uint32_t)state, column, group, site);
+	if (state < 0)
+		return (int)state;
 	if (fresh)
 		u->touched_room[u->n_touched++] = site;
-	site->pending = u->states[state].next;
+	site->pending = (uint32_t)state;
 	return 0;
 }
 
@@ -292,46 +175,6 @@ static int collect(struct update *u, const struct ftr__change *changes, size_t n
 
 /* --- 2: slots ----------------------------------------------------------------- */
 
-static int pin(struct update *u, uint32_t slot)
-{
-	if (u->n_pins == u->pins_room) {
-		u->pins_room = u->pins_room ? 2 * u->pins_room : 16;
-		void *grown = realloc(u->pins, u->pins_room * sizeof *u->pins);
-		if (!grown) {
-			ftr__slot_put(slot, 1);
-			return no_memory();
-		}
-		u->pins = grown;
-	}
-	u->pins[u->n_pins++] = slot;
-	return 0;
-}
-
-/* Let the state's slot be that for such sites. */
-static int resolve(struct update *u, struct state *state, const struct run *run)
-{
-	const struct ftr__slot_for sites = { run->length, run->jumps, run->module->low,
-					     run->module->high };
-	long slot = 0;
-	int result = run->jumps ? ftr__jump_prepare(run->module) : 0;
-
-	if (result)
-		return result;
-	if (state->set != &ftr__set_empty) {
-		slot = ftr__slot_get(state->set, &sites);
-		if (slot < 0)
-			return (int)slot;
-		result = pin(u, (uint32_t)slot);
-		if (result)
-			return result;
-	}
-	state->module = run->module;
-	state->length = run->length;
-	state->jumps = run->jumps;
-	state->slot = (uint32_t)slot;
-	return 0;
-}
-
 static struct run *run_add(struct update *u)
 {
 	if (u->n_runs == u->runs_room) {
@@ -380,16 +223,16 @@ static void run_measure(const struct update *u, size_t i, struct run *run, bool 
 			     .all_flags = flags, .jumped = jumped, .jumps = jumps };
 }
 
-/* Where the site that begins a run is led to. */
-static int state_after(struct update *u, const struct ftr_site *site, uint32_t *number)
+/* The state that the site which begins a run is led to; or an error. */
+static long state_after(struct update *u, const struct ftr_site *site)
 {
-	*number = site->pending;
 	if (!u->single)
-		return 0;
-	int result = learn(u, u->single_column, u->single, site, number);
-	if (!result)
-		*number = u->states[*number].next;
-	return result;
+		return site->pending;
+	long state = ftr__state_of_slot(&u->states, site->slot);
+	if (state >= 0)
+		state = ftr__state_step(&u->states, (uint32_t)state, u->single_column, u->single,
+					site);
+	return state;
 }
 
 static int resolve_all(struct update *u)
@@ -397,23 +240,19 @@ static int resolve_all(struct update *u)
 	struct ftr__module *module = NULL;
 
 	for (size_t i = 0; i < u->n_touched;) {
-		uint32_t number;
-		int result = state_after(u, u->touched[i], &number);
-		if (result)
-			return result;
-		struct state *state = &u->states[number];
+		long state = state_after(u, u->touched[i]);
+		if (state < 0)
+			return (int)state;
 		struct run *run = run_add(u);
 		if (!run)
 			return no_memory();
 		run->module = module;
-		run_measure(u, i, run, state->set->n_exits);
-		if (state->module != run->module || state->length != run->length ||
-		    state->jumps != run->jumps) {
-			result = resolve(u, state, run);
-			if (result)
-				return result;
-		}
-		run->after = state->slot;
+		run_measure(u, i, run, u->states.list[state].set->n_exits);
+		int result = ftr__state_resolve(&u->states, (uint32_t)state, run->module,
+						run->length, run->jumps);
+		if (result)
+			return result;
+		run->after = u->states.list[state].slot;
 		module = run->module;
 		i += run->n;
 	}
@@ -617,12 +456,7 @@ static void settle(struct update *u, bool done)
 		settle_left(u);
 	for (size_t i = 0; i < u->n_touched && !u->single; i++)
 		u->touched[i]->pending = FTR__SITE_SETTLED;
-	for (size_t i = 0; i < u->n_pins; i++)
-		ftr__slot_put(u->pins[i], 1);
-	for (uint32_t i = 0; i < u->n_states; i++)
-		ftr__set_unref(u->states[i].set);
-	free(u->pins);
-	free(u->states);
+	ftr__states_free(&u->states);
 	free(u->runs);
 }
 
