@@ -45,10 +45,10 @@ struct update {
 	struct ftr_site *const *touched;
 	size_t n_touched;
 	struct ftr_site **touched_room;
-	/* One change with one list: that list is what is touched, and no site's
+	/* Changes of one and the same list: that is what is touched, and no site's
 	 * `pending` is used. */
-	const struct ftr_group *single;
-	size_t single_column;
+	const struct ftr__change *alike;
+	size_t n_alike;
 	struct run *runs;
 	size_t n_runs, runs_room;
 	bool sorted;
@@ -140,14 +140,36 @@ static int by_ip(const void *a, const void *b)
 	return x->ip < y->ip ? -1 : x->ip > y->ip;
 }
 
-static void collect_single(struct update *u, const struct ftr__change *change)
+/* The one list of a change; NULL: it has two, or none. */
+static const struct ftr__sites *only_list(const struct ftr__change *c)
 {
-	const struct ftr__sites *sites = change->before ? change->before : change->after;
+	if (c->before && c->after)
+		return NULL;
+	return c->before ? c->before : c->after;
+}
+
+static bool are_alike(const struct ftr__change *changes, size_t n)
+{
+	const struct ftr__sites *first = n ? only_list(changes) : NULL;
+
+	for (size_t i = 1; i < n && first; i++) {
+		const struct ftr__sites *sites = only_list(&changes[i]);
+		if (!sites || sites->n != first->n)
+			return false;
+		if (first->n && memcmp(sites->list, first->list, first->n * sizeof *first->list))
+			return false;
+	}
+	return first;
+}
+
+static void collect_alike(struct update *u, const struct ftr__change *changes, size_t n)
+{
+	const struct ftr__sites *sites = only_list(changes);
 
 	u->touched = sites->list;
 	u->n_touched = sites->n;
-	u->single = change->group;
-	u->single_column = change->before ? 0 : 1;
+	u->alike = changes;
+	u->n_alike = n;
 }
 
 static int collect(struct update *u, const struct ftr__change *changes, size_t n)
@@ -155,8 +177,8 @@ static int collect(struct update *u, const struct ftr__change *changes, size_t n
 	size_t most = 0;
 	int result = 0;
 
-	if (n == 1 && !changes->before != !changes->after) {
-		collect_single(u, changes);
+	if (are_alike(changes, n)) {
+		collect_alike(u, changes, n);
 		return 0;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -203,7 +225,7 @@ static void run_measure(const struct update *u, size_t i, struct run *run, bool 
 	const struct ftr_site *site = u->touched[i];
 	struct ftr__module *module =
 		run->module && site->ip < run->module->high ? run->module : ftr__module_of(site);
-	bool single = u->single != NULL, jumps = hooks && site_jumps(module, site);
+	bool alike = u->alike, jumps = hooks && site_jumps(module, site);
 	uint32_t before = site->slot, state = site->pending;
 	uint8_t length = site->length, flags = site->flags, jumped = flags & FTR__SITE_JUMPS;
 	uintptr_t high;
@@ -212,7 +234,7 @@ static void run_measure(const struct update *u, size_t i, struct run *run, bool 
 
 	while (++i < u->n_touched) {
 		site = u->touched[i];
-		if (site->slot != before || (!single && site->pending != state) ||
+		if (site->slot != before || (!alike && site->pending != state) ||
 		    site->length != length || (site->flags & FTR__SITE_JUMPS) != jumped ||
 		    site->ip >= high || (hooks && site_jumps(module, site) != jumps))
 			break;
@@ -226,12 +248,12 @@ static void run_measure(const struct update *u, size_t i, struct run *run, bool 
 /* The state that the site which begins a run is led to; or an error. */
 static long state_after(struct update *u, const struct ftr_site *site)
 {
-	if (!u->single)
+	if (!u->alike)
 		return site->pending;
 	long state = ftr__state_of_slot(&u->states, site->slot);
-	if (state >= 0)
-		state = ftr__state_step(&u->states, (uint32_t)state, u->single_column, u->single,
-					site);
+	for (size_t i = 0; i < u->n_alike && state >= 0; i++)
+		state = ftr__state_step(&u->states, (uint32_t)state, 2 * i + !u->alike[i].before,
+					u->alike[i].group, site);
 	return state;
 }
 
@@ -454,7 +476,7 @@ static void settle(struct update *u, bool done)
 		settle_run(u, &u->runs[i]);
 	if (u->partly)
 		settle_left(u);
-	for (size_t i = 0; i < u->n_touched && !u->single; i++)
+	for (size_t i = 0; i < u->n_touched && !u->alike; i++)
 		u->touched[i]->pending = FTR__SITE_SETTLED;
 	ftr__states_free(&u->states);
 	free(u->runs);
