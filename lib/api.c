@@ -162,7 +162,7 @@ static int stats_locked(void *arg)
 		const struct ftr__module *m = modules->list[i];
 		stats->sites += m->n_sites;
 		for (size_t j = 0; j < m->n_sites; j++)
-			stats->attached += m->sites[j].slot != 0;
+			stats->attached += m->slots[j] != 0;
 		for (size_t j = 0; j < FTR__REFUSALS_MAX && m->refusals[j].reason; j++)
 			stats->sites_refused += m->refusals[j].n;
 	}
@@ -196,16 +196,18 @@ FTR_API int ftr_stats_get(struct ftr_stats *stats)
 
 /* --- report ---------------------------------------------------------------------- */
 
-static void dump_site(FILE *f, const struct ftr__module *m, const struct ftr_site *site)
+static void dump_site(FILE *f, const struct ftr__module *m, size_t i)
 {
-	const struct ftr__set *set = ftr__slot_owner(site->slot);
+	const struct ftr_site *site = &m->sites[i];
+	uint32_t slot = m->slots[i];
+	const struct ftr__set *set = ftr__slot_owner(slot);
 
 	fprintf(f, "%#lx %s:%s (%u)%s%s tramp: %#lx (slot %u) ->", (unsigned long)site->ip,
 		m->name, ftr__site_name(m, site), set->n, set->any & FTR_GROUP_REGS ? " R" : "",
 		set->any & FTR_GROUP_IPMODIFY ? " I" : "",
-		(unsigned long)ftr__slot_address(site->slot), site->slot);
-	for (uint32_t i = 0; i < set->n; i++)
-		fprintf(f, " %s", set->members[i].group->name);
+		(unsigned long)ftr__slot_address(slot), slot);
+	for (uint32_t j = 0; j < set->n; j++)
+		fprintf(f, " %s", set->members[j].group->name);
 	fputc('\n', f);
 }
 
@@ -245,8 +247,8 @@ static int dump_locked(void *arg)
 
 	for (size_t i = 0; i < modules->n; i++)
 		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
-			if (modules->list[i]->sites[j].slot)
-				dump_site(f, modules->list[i], &modules->list[i]->sites[j]);
+			if (modules->list[i]->slots[j])
+				dump_site(f, modules->list[i], j);
 	for (size_t i = 0; i < modules->n; i++)
 		dump_module(f, modules->list[i]);
 	dump_totals(f);

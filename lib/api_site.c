@@ -113,9 +113,12 @@ static int holders_locked(void *arg)
 {
 	struct holders *h = arg;
 
-	if (!h->site->slot)
+	const struct ftr__module *m = ftr__module_of(h->site);
+	uint32_t slot = m ? m->slots[ftr__site_number(m, h->site)] : 0;
+
+	if (!slot)
 		return 0;
-	const struct ftr__set *set = ftr__slot_owner(h->site->slot);
+	const struct ftr__set *set = ftr__slot_owner(slot);
 	for (size_t i = 0; i < set->n && i < h->n; i++)
 		h->groups[i] = set->members[i].group;
 	return (int)set->n;

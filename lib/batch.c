@@ -88,16 +88,15 @@ static int verify(const struct ftr__patches *patches)
 {
 	for (size_t i = 0; i < patches->n_spans; i++) {
 		const struct ftr__span *span = &patches->spans[i];
-		const uintptr_t *ips = patches->ips + span->first;
 		size_t wrong;
 
 		if (span->literal)
-			wrong = memcmp((void *)*ips, span->before.bytes, span->size) ? 0 : 1;
+			wrong = memcmp((void *)*span->ips, span->before.bytes, span->size) ? 0 : 1;
 		else
-			wrong = ftr__backend->text.check(ips, span->n, span->length,
+			wrong = ftr__backend->text.check(span->ips, span->n, span->length,
 							 span->before.target);
 		if (wrong < span->n)
-			return mismatch(span, ips[wrong]);
+			return mismatch(span, span->ips[wrong]);
 	}
 	return 0;
 }
@@ -146,8 +145,9 @@ static int leave_occupied(struct ftr__patches *patches)
 	if (!ranges)
 		return ftr__fail(ENOMEM, "no memory for a rendezvous");
 	for (size_t i = 0; i < patches->n; i++)
-		ranges[i] = (struct ftr__inside){ patches->ips[i],
-						  patches->ips[i] + patches->spans[i].length, 0 };
+		ranges[i] = (struct ftr__inside){ *patches->spans[i].ips,
+						  *patches->spans[i].ips + patches->spans[i].length,
+						  0 };
 	long left = ftr__rendezvous(ranges, patches->n, ftr__batch_patience_ms);
 	for (size_t i = 0; i < patches->n && left > 0; i++) {
 		patches->spans[i].occupied |= ranges[i].occupied;

@@ -197,11 +197,9 @@ static const char *examine(struct finder *f, uintptr_t entry, enum ftr__table_ki
 	const char *reason = ftr__backend->site_form((const uint8_t *)ip, end - ip, kind, &form);
 	if (reason)
 		return reason;
-	*site = (struct ftr_site){ .ip = ip, .pending = FTR__SITE_SETTLED,
-				   .function = (int16_t)(ip - *function),
+	*site = (struct ftr_site){ .ip = ip, .function = (int16_t)(ip - *function),
 				   .length = form.site_length & 15, .kind = form.kind & 3,
-				   .pad = form.pad_length & 63,
-				   .flags = form.normal_size ? 0 : FTR__SITE_NORMAL };
+				   .pad = form.pad_length & 63, .normal = !form.normal_size };
 	size_t room = end - ip < FTR__PATCH_MAX ? end - ip : FTR__PATCH_MAX;
 	memcpy(site->found, (const void *)ip, room);
 	return NULL;
@@ -268,6 +266,17 @@ static int take_table(struct finder *f, const struct ftr__table *table)
 	return 0;
 }
 
+static int make_columns(struct ftr__module *m)
+{
+	m->slots = calloc(m->n_sites + 1, sizeof *m->slots);
+	m->flags = malloc(m->n_sites + 1);
+	if (!m->slots || !m->flags)
+		return ftr__fail(ENOMEM, "no memory for %zu sites", m->n_sites);
+	for (size_t i = 0; i < m->n_sites; i++)
+		m->flags[i] = ftr__site_first_flags(&m->sites[i]);
+	return 0;
+}
+
 int ftr__discover(struct ftr__module *module, const struct ftr__elf *elf,
 		  const struct ftr__table *tables, size_t n_tables)
 {
@@ -286,5 +295,5 @@ int ftr__discover(struct ftr__module *module, const struct ftr__elf *elf,
 	exact = realloc(module->names, f.names_used + 1);
 	if (exact)
 		module->names = exact;
-	return 0;
+	return make_columns(module);
 }

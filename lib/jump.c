@@ -146,14 +146,9 @@ int ftr__jump_prepare(struct ftr__module *m)
 	return result;
 }
 
-static size_t number(const struct ftr__module *m, const struct ftr_site *site)
-{
-	return (size_t)(site - m->sites);
-}
-
 uintptr_t ftr__jump_stub(const struct ftr__module *m, const struct ftr_site *site)
 {
-	return m->jumps->code + number(m, site) * ftr__backend->jump_size;
+	return m->jumps->code + ftr__site_number(m, site) * ftr__backend->jump_size;
 }
 
 void ftr__jump_lead(const struct ftr__module *m, const struct ftr_site *site, uint32_t slot)
@@ -161,7 +156,7 @@ void ftr__jump_lead(const struct ftr__module *m, const struct ftr_site *site, ui
 	/* By a return to what the stub pushed. */
 	uintptr_t target = slot ? ftr__slot_address(slot) : ftr__backend->just_return;
 
-	FTR__PUBLISH(m->jumps->words[number(m, site)].target, target);
+	FTR__PUBLISH(m->jumps->words[ftr__site_number(m, site)].target, target);
 }
 
 void ftr__jump_forget(struct ftr__module *m)

@@ -47,6 +47,7 @@ libftr_core_la_SOURCES = \
 	lib/trap.c lib/trap.h \
 	lib/unhooked.c lib/unhooked.h \
 	lib/unwind.c lib/unwind.h \
+	lib/run.c lib/run.h \
 	lib/state.c lib/state.h \
 	lib/update.c lib/update.h \
 	backends/x86/insn.c backends/x86/insn.h \

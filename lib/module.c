@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/batch.h"
 #include "lib/discover.h"
 #include "lib/error.h"
 #include "lib/thread.h"
@@ -199,6 +200,11 @@ void ftr__module_free(struct ftr__module *m)
 	free(m->name);
 	free(m->phdr);
 	free(m->sites);
+	free(m->slots);
+	free(m->flags);
+	free(m->pending);
+	if (!ftr__batch_stuck) /* else the patches stay, and point there */
+		free(m->ips);
 	free(m->names);
 	ftr__elf_free(&m->elf);
 	free(m);
@@ -219,9 +225,9 @@ bool ftr__module_same(const struct ftr__module *m, const struct ftr__loaded *loa
 		uint8_t should[FTR__PATCH_MAX];
 		as_found = as_found && !memcmp((const void *)site->ip, site->found,
 						     site->length);
-		if (!(site->flags & FTR__SITE_TOUCHED) || !(site->flags & FTR__SITE_NORMAL))
+		if (!(m->flags[i] & FTR__SITE_TOUCHED) || !(m->flags[i] & FTR__SITE_NORMAL))
 			continue;
-		ftr__site_encode(m, site, site->slot, site->flags & FTR__SITE_JUMPS, should);
+		ftr__site_encode(m, site, m->slots[i], m->flags[i] & FTR__SITE_JUMPS, should);
 		written |= memcmp(should, site->found, site->length) != 0;
 	}
 	return written != as_found;
@@ -315,6 +321,16 @@ uint32_t ftr__module_segment(const struct ftr__module *m, uintptr_t addr, uintpt
 	return m->number * SEGMENTS;
 }
 
+const uintptr_t *ftr__module_ips(struct ftr__module *m)
+{
+	if (m->ips)
+		return m->ips;
+	m->ips = malloc(m->n_sites * sizeof *m->ips);
+	for (size_t i = 0; m->ips && i < m->n_sites; i++)
+		m->ips[i] = m->sites[i].ip;
+	return m->ips;
+}
+
 /* --- looking up: in the trap handler, too ---------------------------------------- */
 
 FTR__BARE static struct ftr__module *module_at(uintptr_t addr)
@@ -355,7 +371,8 @@ FTR__BARE bool ftr__site_is_touched(uintptr_t addr)
 	struct ftr__module *m = module_at(addr);
 	struct ftr_site *site = m ? site_below(m, addr) : NULL;
 
-	return site && site->ip == addr && (site->flags & FTR__SITE_TOUCHED);
+	return site && site->ip == addr &&
+	       (m->flags[ftr__site_number(m, site)] & FTR__SITE_TOUCHED);
 }
 
 static uint32_t function_size(const struct ftr__module *m, const struct ftr_site *site)

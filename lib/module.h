@@ -28,6 +28,13 @@ struct ftr__module {
 	uint32_t number;             /* never used twice */
 	struct ftr_site *sites;      /* sorted by address */
 	size_t n_sites;
+	/* Of each site, by its number; apart from `sites`, since a batch goes
+	 * through one of these for many sites at a time. */
+	uint32_t *slots;             /* whose call stands there; 0: a nop */
+	uint8_t *flags;              /* FTR__SITE_* */
+	uintptr_t *ips;              /* its address; made by the first that asks */
+	uint32_t *pending;           /* its state in the update under way (lib/update.c), or
+				      * FTR__SITE_SETTLED; made by the first that asks */
 	char *names;
 	struct ftr__refusal refusals[FTR__REFUSALS_MAX];
 	struct ftr__jumps *jumps;    /* stubs of its sites (lib/jump.h), or NULL */
@@ -35,6 +42,15 @@ struct ftr__module {
 	bool gone;                   /* no longer loaded: its pages are not touched */
 	const char *note;            /* why there are no sites, or NULL */
 };
+
+/* `pending` while no update is under way. */
+#define FTR__SITE_SETTLED UINT32_MAX
+
+static inline size_t ftr__site_number(const struct ftr__module *module,
+				      const struct ftr_site *site)
+{
+	return (size_t)(site - module->sites);
+}
 
 /* All modules, sorted by address. */
 struct ftr__modules {
@@ -66,6 +82,10 @@ int ftr__modules_replace(struct ftr__module *const *list, size_t n, bool *idle);
 
 /* Whether this is the module that `loaded` speaks of, unchanged in memory. */
 bool ftr__module_same(const struct ftr__module *module, const struct ftr__loaded *loaded);
+
+/* The addresses of all sites, apart from what else there is to say of them; NULL: no
+ * memory. */
+const uintptr_t *ftr__module_ips(struct ftr__module *module);
 
 /* The site at an address, or of the function around it; NULL.  In a read
  * section or under the lock. */

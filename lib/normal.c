@@ -21,6 +21,14 @@ static int still_occupied(const struct ftr__patches *patches)
 	return 0;
 }
 
+/* *module: of an earlier site of a sorted list, or NULL. */
+static uint8_t *flags_of(const struct ftr_site *site, const struct ftr__module **module)
+{
+	if (!*module || site->ip - (*module)->low >= (*module)->high - (*module)->low)
+		*module = ftr__module_of(site);
+	return &(*module)->flags[ftr__site_number(*module, site)];
+}
+
 /* A batch for those sites of which the pads have several instructions, or for
  * those with one. */
 static int normalise_some(struct ftr_site *const *sites, size_t n, bool several,
@@ -33,14 +41,13 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several,
 		return no_memory();
 	for (size_t i = 0; i < n; i++) {
 		unsigned instructions;
-		if (sites[i]->flags & FTR__SITE_NORMAL)
+		uint8_t *has = flags_of(sites[i], &module);
+		if (*has & FTR__SITE_NORMAL)
 			continue;
-		if (!module || sites[i]->ip >= module->high)
-			module = ftr__module_of(sites[i]);
 		if (!ftr__site_normalise(sites[i], ftr__patches_next(&patches), &instructions) ||
 		    (instructions > 1) != several)
 			continue;
-		sites[i]->flags |= FTR__SITE_TOUCHED;
+		*has |= FTR__SITE_TOUCHED;
 		ftr__patches_add(&patches, sites[i]->ip, module);
 	}
 	/* With one thread too: it may have been interrupted by a signal there. */
@@ -52,7 +59,7 @@ static int normalise_some(struct ftr_site *const *sites, size_t n, bool several,
 		if (sites[i]->ip != patches.ips[j])
 			continue;
 		if (!patches.spans[j].occupied && patches.ways[j] != FTR__WAY_LEFT)
-			sites[i]->flags |= FTR__SITE_NORMAL;
+			*flags_of(sites[i], &module) |= FTR__SITE_NORMAL;
 		j++;
 	}
 	return flags & FTR__BATCH_PARTIAL ? 0 : still_occupied(&patches);
@@ -108,7 +115,8 @@ int ftr__normal_restore(void)
 	int result = ftr__patches_run(&patches, FTR__BATCH_NORMAL);
 	for (size_t i = 0; i < patches.n && !result; i++) {
 		struct ftr__module *module;
-		ftr__site_find(patches.ips[i], &module)->flags &= ~FTR__SITE_NORMAL;
+		const struct ftr_site *site = ftr__site_find(patches.ips[i], &module);
+		module->flags[ftr__site_number(module, site)] &= (uint8_t)~FTR__SITE_NORMAL;
 	}
 	return result;
 }

@@ -44,6 +44,7 @@ void ftr__patches_add(struct ftr__patches *patches, uintptr_t ip,
 	uintptr_t end;
 
 	span->first = patches->n;
+	span->ips = &patches->ips[patches->n];
 	span->segment = ftr__module_segment(module, ip, &end);
 	patches->ips[patches->n++] = ip;
 	patches->n_spans++;

@@ -66,7 +66,6 @@ static bool stores_documented(void)
 static void sort_span(struct ftr__patches *patches, struct ftr__span *span)
 {
 	const uint8_t *ways = patches->ways + span->first;
-	const uintptr_t *ips = patches->ips + span->first;
 	uintptr_t *at[FTR__WAYS] = { patches->order + span->first };
 	size_t n_int3 = span->n;
 
@@ -76,7 +75,7 @@ static void sort_span(struct ftr__patches *patches, struct ftr__span *span)
 	for (unsigned w = 1; w + 1 < FTR__WAYS; w++)
 		at[w + 1] = at[w] + span->n_way[w];
 	for (size_t i = 0; i < span->n; i++)
-		*at[ways[i]]++ = ips[i];
+		*at[ways[i]]++ = span->ips[i];
 }
 
 static void choose_span(struct ftr__patches *patches, struct ftr__span *span,
@@ -89,7 +88,7 @@ static void choose_span(struct ftr__patches *patches, struct ftr__span *span,
 	if (span->occupied)
 		ways[0] = FTR__WAY_LEFT;
 	else
-		alike = ftr__backend->text.choose(span, patches->ips + span->first, rules, ways);
+		alike = ftr__backend->text.choose(span, span->ips, rules, ways);
 	if (alike)
 		n[ways[0]] = span->n;
 	for (size_t i = 0; i < span->n && !alike; i++)
@@ -151,11 +150,14 @@ static struct ftr__hazard look(void)
 
 static uintptr_t first_that_goes(const struct ftr__patches *patches, enum ftr__way way)
 {
+	const struct ftr__span *span = patches->spans;
 	size_t i = 0;
 
 	while (i + 1 < patches->n && patches->ways[i] != way)
 		i++;
-	return patches->ips[i];
+	while (i - span->first >= span->n)
+		span++;
+	return span->ips[i - span->first];
 }
 
 /* --- refusing ------------------------------------------------------------------ */

@@ -61,11 +61,13 @@ bool ftr__site_normalise(const struct ftr_site *site, struct ftr__span *span,
 bool ftr__site_restore(const struct ftr__module *module, const struct ftr_site *site,
 		       struct ftr__span *span)
 {
-	if (!(site->flags & FTR__SITE_NORMAL) || site->pad != site->length)
+	size_t i = ftr__site_number(module, site);
+
+	if (!(module->flags[i] & FTR__SITE_NORMAL) || site->pad != site->length)
 		return false;
 	*span = (struct ftr__span){ .n = 1, .literal = true, .size = site->length,
 				    .length = site->length };
-	ftr__site_encode(module, site, site->slot, site->flags & FTR__SITE_JUMPS,
+	ftr__site_encode(module, site, module->slots[i], module->flags[i] & FTR__SITE_JUMPS,
 			 span->before.bytes);
 	memcpy(span->after.bytes, site->found, FTR__PATCH_MAX);
 	return memcmp(span->before.bytes, span->after.bytes, site->length) != 0;

@@ -8,28 +8,35 @@
 
 #include "lib/slot.h"
 
+/* The flags of a site, a byte in its module's `flags`. */
 enum {
 	FTR__SITE_TOUCHED = 1, /* its bytes were written, or are about to be */
 	FTR__SITE_NORMAL = 2,  /* its bytes are those of its call or its nop */
 	FTR__SITE_LEFT = 4,    /* left out of the update under way */
-	FTR__SITE_JUMPS = 8    /* with a slot: what stands there is no call of it, but
+	FTR__SITE_JUMPS = 8,   /* with a slot: what stands there is no call of it, but
 				* a jump to the site's stub, which leads to it */
+	FTR__SITE_ALIGNED = 16,/* its address is a multiple of four */
+	/* The length of its call, less one: for a look at many sites. */
+	FTR__SITE_LENGTH = 7 * 32
 };
 
+/* What never changes; the rest is in its module's columns. */
 struct ftr_site {
 	uintptr_t ip;
 	uint8_t found[FTR__PATCH_MAX]; /* the bytes as found: restored by shutdown */
 	uint32_t name;    /* offset in the module's names: size, then the name */
-	uint32_t slot;    /* whose call stands there; 0: a nop */
-	uint32_t pending; /* its state in the update under way (lib/update.c) */
 	int16_t function; /* from ip to the function's start */
-	uint8_t flags : 4, length : 4; /* length of its call */
-	uint8_t kind : 2, pad : 6;     /* pad: bytes up to the end of what was found */
+	uint8_t length : 4, normal : 1; /* length of its call; it was found normal */
+	uint8_t kind : 2, pad : 6;      /* pad: bytes up to the end of what was found */
 };
-_Static_assert(sizeof(void *) != 8 || sizeof(struct ftr_site) == 32, "32 bytes a site");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct ftr_site) == 24, "24 bytes a site");
+_Static_assert(FTR__PATCH_MAX <= 8, "three bits for a length");
 
-/* `pending` while no update is under way. */
-#define FTR__SITE_SETTLED UINT32_MAX
+static inline uint8_t ftr__site_first_flags(const struct ftr_site *site)
+{
+	return (uint8_t)((site->length - 1) * 32 | (site->ip % 4 ? 0 : FTR__SITE_ALIGNED) |
+			 (site->normal ? FTR__SITE_NORMAL : 0));
+}
 
 struct ftr__module;
 

@@ -73,7 +73,7 @@ static int collect_ranges(struct ftr__text_window *w)
 
 	for (size_t s = 0; s < w->patches->n_spans; s++) {
 		const struct ftr__span *span = &w->patches->spans[s];
-		const uintptr_t *ips = w->patches->ips + span->first;
+		const uintptr_t *ips = span->ips;
 		uintptr_t last = w->n_ranges ? w->ranges[w->n_ranges - 1].end : 0;
 
 		for (size_t i = 0; i < span->n; i++) {
@@ -313,7 +313,7 @@ static int pass_direct(const struct ftr__text_window *w, const struct ftr__span 
 	if (injected_failure())
 		return ftr__fail(EACCES, "writing text failed by a test's wish");
 	if (writes_all(pass)) {
-		pass_fuse(span, (uint8_t *)w->patches->ips[span->first], pass);
+		pass_fuse(span, (uint8_t *)*span->ips, pass);
 		return 0;
 	}
 	ips = ftr__span_places(w->patches, span, FTR__WAY_INT3, &n);

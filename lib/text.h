@@ -41,7 +41,9 @@ struct ftr__poke_rules {
  * a few spans; the memory that each pass goes through is their addresses alone.
  */
 struct ftr__span {
-	size_t first, n;          /* of the batch's addresses */
+	const uintptr_t *ips;     /* sorted */
+	size_t n;
+	size_t first;             /* how many places the spans before have */
 	union ftr__code before;   /* expected there now */
 	union ftr__code after;
 	union ftr__code found;    /* pads made one nop first: what stood there; `before` is that nop */
@@ -51,18 +53,19 @@ struct ftr__span {
 	bool literal;             /* one place, its bytes given */
 	uint8_t occupied;         /* a thread may stand inside (lib/rendezvous.h) */
 	bool mixed;               /* not all places go one way */
-	uint8_t alignment;        /* of all places, as far as that is known: 8, 4 or 0 */
+	bool aligned;             /* all places are known to be multiples of four */
 	/* How many go another way than by a breakpoint; [FTR__WAY_INT3] is 0. */
 	uint32_t n_way[FTR__WAYS];
 };
 
 /* What a batch changes. */
 struct ftr__patches {
-	uintptr_t *ips; /* sorted */
-	size_t n;
+	size_t n; /* places */
 	struct ftr__span *spans; /* in the order of their addresses */
 	size_t n_spans;
-	/* Room for n of each, and what a batch makes of it. */
+	/* Room for n of each: addresses that the spans have nowhere else, and what
+	 * a batch makes of it. */
+	uintptr_t *ips;
 	uint8_t *ways;    /* enum ftr__way of each place */
 	uintptr_t *order; /* of mixed spans: the addresses, sorted by their ways */
 	size_t n_way[FTR__WAYS];
@@ -73,7 +76,7 @@ static inline const uintptr_t *ftr__span_places(const struct ftr__patches *patch
 						const struct ftr__span *span, enum ftr__way way,
 						size_t *n)
 {
-	const uintptr_t *at = (span->mixed ? patches->order : patches->ips) + span->first;
+	const uintptr_t *at = span->mixed ? patches->order + span->first : span->ips;
 
 	*n = span->n - span->n_way[FTR__WAY_SKIP] - span->n_way[FTR__WAY_ATOMIC] -
 	     span->n_way[FTR__WAY_LEFT];

@@ -123,36 +123,36 @@ void ftr__trap_forked(void)
 
 /* --- inside the handler --------------------------------------------------- */
 
-/* The index of a place in the batch; SIZE_MAX: it is not in it. */
-FTR__BARE static size_t find(const struct ftr__patches *patches, uintptr_t addr)
+FTR__BARE static bool has(const struct ftr__span *span, uintptr_t addr)
 {
-	size_t low = 0, high = patches->n;
+	size_t low = 0, high = span->n;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (patches->ips[middle] == addr)
-			return middle;
-		if (patches->ips[middle] < addr)
+		if (span->ips[middle] == addr)
+			return true;
+		if (span->ips[middle] < addr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return SIZE_MAX;
+	return false;
 }
 
-/* The last span that begins at or before a place. */
-FTR__BARE static const struct ftr__span *span_of(const struct ftr__patches *patches, size_t index)
+/* The span of a place; NULL: it is not in the batch. */
+FTR__BARE static const struct ftr__span *find(const struct ftr__patches *patches, uintptr_t addr)
 {
 	size_t low = 0, high = patches->n_spans;
 
+	/* The last span that begins at or before it. */
 	while (high - low > 1) {
 		size_t middle = low + (high - low) / 2;
-		if (patches->spans[middle].first <= index)
+		if (*patches->spans[middle].ips <= addr)
 			low = middle;
 		else
 			high = middle;
 	}
-	return &patches->spans[low];
+	return has(&patches->spans[low], addr) ? &patches->spans[low] : NULL;
 }
 
 /* More calls are under way than there are stubs for: once more, until the batch
@@ -173,15 +173,14 @@ FTR__BARE static bool resume_from_batch(uintptr_t addr, void *ucontext)
 
 	if (!FTR__FETCH(published))
 		return false;
-	size_t index = find(batch.patches, addr);
-	if (index == SIZE_MAX)
+	const struct ftr__span *span = find(batch.patches, addr);
+	if (!span)
 		return false;
 
 	/* A look at the own stack comes before the context changes. */
 	void (*look)(uintptr_t) = FTR__FETCH(ftr__trap_look);
 	if (look)
 		look(ftr__backend->trap_sp(ucontext));
-	const struct ftr__span *span = span_of(batch.patches, index);
 	ftr__span_bytes(&ftr__backend->text, span, addr, FTR__FETCH(batch.committed), bytes);
 	if (!ftr__backend->trap_emulate(ucontext, addr, bytes, span->length, ftr__stub_get))
 		wait_at(addr, ucontext);

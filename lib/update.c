@@ -5,8 +5,8 @@
  *
  *   1. Walk the changes; each site that one touches gets in `pending` the
  *      number of a *state* (lib/state.h): the handler set that it has so far.
- *   2. Split the touched sites into *runs* that go the same way; find the slot
- *      of each run's state, for its length and module.
+ *   2. Split the touched sites into *runs* that go the same way (lib/run.h);
+ *      find the slot of each run's state, for its length and module.
  *   3. Make the sites normal that are not yet.
  *   4. One batch for all sites whose slot changes.
  *   5. Settle: store the new slots.
@@ -25,34 +25,22 @@
 #include "lib/jump.h"
 #include "lib/normal.h"
 #include "lib/patches.h"
+#include "lib/run.h"
 #include "lib/state.h"
-#include "lib/unhooked.h"
-
-/* Touched sites in a row that go the same way, of one length and module. */
-struct run {
-	size_t first, n;
-	struct ftr__module *module;
-	uint32_t before, after; /* slots */
-	uint32_t segment;
-	uint8_t length;
-	uint8_t all_flags;      /* flags that all of them have */
-	bool jumped, jumps;     /* before; after */
-};
 
 /* An update under way. */
 struct update {
 	struct ftr__states states;
-	struct ftr_site *const *touched;
-	size_t n_touched;
+	struct ftr__touched touched;
 	struct ftr_site **touched_room;
 	/* Changes of one and the same list: that is what is touched, and no site's
 	 * `pending` is used. */
 	const struct ftr__change *alike;
 	size_t n_alike;
-	struct run *runs;
+	struct ftr__run *runs;
 	size_t n_runs, runs_room;
 	bool sorted;
-	bool partly;
+	struct ftr__module *module; /* of the site before: most often the same */
 	struct ftr__sites left; /* those that were left out; room for all touched */
 };
 
@@ -63,22 +51,51 @@ static int no_memory(void)
 	return ftr__fail(ENOMEM, "no memory for an update");
 }
 
+static inline struct ftr__module *module_of(struct update *u, const struct ftr_site *site)
+{
+	const struct ftr__module *m = u->module;
+
+	if (FTR__UNLIKELY(!m || site->ip - m->low >= m->high - m->low))
+		u->module = ftr__module_of(site);
+	return u->module;
+}
+
+static uint8_t *flags_of(struct update *u, const struct ftr_site *site)
+{
+	const struct ftr__module *m = module_of(u, site);
+
+	return &m->flags[ftr__site_number(m, site)];
+}
+
 /* --- 1: states ---------------------------------------------------------------- */
+
+static bool make_pending(struct ftr__module *m)
+{
+	m->pending = malloc(m->n_sites * sizeof *m->pending);
+	for (size_t i = 0; m->pending && i < m->n_sites; i++)
+		m->pending[i] = FTR__SITE_SETTLED;
+	return m->pending;
+}
 
 /* Columns: of ftr__state_step(). */
 static inline int apply(struct update *u, size_t column, const struct ftr_group *group,
 			struct ftr_site *site)
 {
-	bool fresh = site->pending == FTR__SITE_SETTLED;
-	long state = fresh ? ftr__state_of_slot(&u->states, site->slot) : (long)site->pending;
+	struct ftr__module *m = module_of(u, site);
+	size_t number = ftr__site_number(m, site);
 
+	if (FTR__UNLIKELY(!m->pending) && !make_pending(m))
+		return no_memory();
+	bool fresh = m->pending[number] == FTR__SITE_SETTLED;
+	long state = fresh ? ftr__state_of_slot(&u->states, m->slots[number])
+			   : (long)m->pending[number];
 	if (state >= 0)
 		state = ftr__state_step(&u->states, (uint32_t)state, column, group, site);
 	if (state < 0)
 		return (int)state;
 	if (fresh)
-		u->touched_room[u->n_touched++] = site;
-	site->pending = (uint32_t)state;
+		u->touched_room[u->touched.n++] = site;
+	m->pending[number] = (uint32_t)state;
 	return 0;
 }
 
@@ -124,10 +141,10 @@ static int apply_change(struct update *u, size_t number, const struct ftr__chang
  * before it need not lie behind them. */
 static int walk(struct update *u, size_t number, const struct ftr__change *c)
 {
-	size_t first = u->n_touched;
+	size_t first = u->touched.n;
 	int result = apply_change(u, number, c);
 
-	if (first && u->n_touched > first && u->touched[first]->ip < u->touched[first - 1]->ip)
+	if (first && u->touched.n > first && u->touched.list[first]->ip < u->touched.list[first - 1]->ip)
 		u->sorted = false;
 	return result;
 }
@@ -166,8 +183,9 @@ static void collect_alike(struct update *u, const struct ftr__change *changes, s
 {
 	const struct ftr__sites *sites = only_list(changes);
 
-	u->touched = sites->list;
-	u->n_touched = sites->n;
+	u->touched.list = sites->list;
+	u->touched.n = sites->n;
+	u->touched.alike = true;
 	u->alike = changes;
 	u->n_alike = n;
 }
@@ -185,19 +203,20 @@ static int collect(struct update *u, const struct ftr__change *changes, size_t n
 		most += (changes[i].before ? changes[i].before->n : 0) +
 			(changes[i].after ? changes[i].after->n : 0);
 	u->sorted = true;
-	u->touched = u->touched_room = ftr__store_get(&touched_store, most * sizeof *u->touched);
-	if (!u->touched)
+	u->touched_room = ftr__store_get(&touched_store, most * sizeof *u->touched_room);
+	u->touched.list = u->touched_room;
+	if (!u->touched_room)
 		return no_memory();
 	for (size_t i = 0; i < n && !result; i++)
 		result = walk(u, i, &changes[i]);
 	if (!u->sorted)
-		qsort(u->touched_room, u->n_touched, sizeof *u->touched, by_ip);
+		qsort(u->touched_room, u->touched.n, sizeof *u->touched_room, by_ip);
 	return result;
 }
 
 /* --- 2: slots ----------------------------------------------------------------- */
 
-static struct run *run_add(struct update *u)
+static struct ftr__run *run_add(struct update *u)
 {
 	if (u->n_runs == u->runs_room) {
 		u->runs_room = u->runs_room ? 2 * u->runs_room : 16;
@@ -209,48 +228,15 @@ static struct run *run_add(struct update *u)
 	return &u->runs[u->n_runs++];
 }
 
-/* How a site comes to the slot of a set with exit handlers: by a jump, but where
- * its function is to be left alone by exits (R5). */
-static bool site_jumps(const struct ftr__module *module, const struct ftr_site *site)
-{
-	return !ftr__unhooked(module->name, ftr__site_name(module, site));
-}
-
-/*
- * The run of touched sites from i on.  `hooks`: they get exit handlers, if they
- * may.
- */
-static void run_measure(const struct update *u, size_t i, struct run *run, bool hooks)
-{
-	const struct ftr_site *site = u->touched[i];
-	struct ftr__module *module =
-		run->module && site->ip < run->module->high ? run->module : ftr__module_of(site);
-	bool alike = u->alike, jumps = hooks && site_jumps(module, site);
-	uint32_t before = site->slot, state = site->pending;
-	uint8_t length = site->length, flags = site->flags, jumped = flags & FTR__SITE_JUMPS;
-	uintptr_t high;
-	uint32_t segment = ftr__module_segment(module, site->ip, &high);
-	size_t first = i;
-
-	while (++i < u->n_touched) {
-		site = u->touched[i];
-		if (site->slot != before || (!alike && site->pending != state) ||
-		    site->length != length || (site->flags & FTR__SITE_JUMPS) != jumped ||
-		    site->ip >= high || (hooks && site_jumps(module, site) != jumps))
-			break;
-		flags &= site->flags;
-	}
-	*run = (struct run){ .first = first, .n = i - first, .module = module, .before = before,
-			     .after = before, .segment = segment, .length = length,
-			     .all_flags = flags, .jumped = jumped, .jumps = jumps };
-}
-
 /* The state that the site which begins a run is led to; or an error. */
 static long state_after(struct update *u, const struct ftr_site *site)
 {
+	const struct ftr__module *m = module_of(u, site);
+	size_t number = ftr__site_number(m, site);
+
 	if (!u->alike)
-		return site->pending;
-	long state = ftr__state_of_slot(&u->states, site->slot);
+		return m->pending[number];
+	long state = ftr__state_of_slot(&u->states, m->slots[number]);
 	for (size_t i = 0; i < u->n_alike && state >= 0; i++)
 		state = ftr__state_step(&u->states, (uint32_t)state, 2 * i + !u->alike[i].before,
 					u->alike[i].group, site);
@@ -259,23 +245,22 @@ static long state_after(struct update *u, const struct ftr_site *site)
 
 static int resolve_all(struct update *u)
 {
-	struct ftr__module *module = NULL;
-
-	for (size_t i = 0; i < u->n_touched;) {
-		long state = state_after(u, u->touched[i]);
+	for (size_t i = 0; i < u->touched.n;) {
+		long state = state_after(u, u->touched.list[i]);
 		if (state < 0)
 			return (int)state;
-		struct run *run = run_add(u);
+		struct ftr__run *run = run_add(u);
 		if (!run)
 			return no_memory();
-		run->module = module;
-		run_measure(u, i, run, u->states.list[state].set->n_exits);
+		ftr__run_measure(&u->touched, module_of(u, u->touched.list[i]), i,
+				 u->states.list[state].set->n_exits, run);
 		int result = ftr__state_resolve(&u->states, (uint32_t)state, run->module,
 						run->length, run->jumps);
 		if (result)
 			return result;
+		if (run->solid && !ftr__module_ips(run->module))
+			return no_memory();
 		run->after = u->states.list[state].slot;
-		module = run->module;
 		i += run->n;
 	}
 	return 0;
@@ -286,9 +271,9 @@ static int resolve_all(struct update *u)
 /* From now on these are not touched. */
 static void leave_out(struct update *u)
 {
-	for (size_t i = 0; i < u->n_touched; i++)
-		if (!(u->touched[i]->flags & FTR__SITE_NORMAL))
-			u->touched[i]->flags |= FTR__SITE_LEFT;
+	for (size_t i = 0; i < u->touched.n; i++)
+		if (!(*flags_of(u, u->touched.list[i]) & FTR__SITE_NORMAL))
+			*flags_of(u, u->touched.list[i]) |= FTR__SITE_LEFT;
 }
 
 static int normalise_runs(struct update *u)
@@ -299,42 +284,51 @@ static int normalise_runs(struct update *u)
 		flags &= u->runs[i].all_flags;
 	if (flags & FTR__SITE_NORMAL)
 		return 0;
-	int result = ftr__normal_make(u->touched, u->n_touched, u->partly);
-	if (!result && u->partly)
+	int result = ftr__normal_make(u->touched.list, u->touched.n, u->touched.partly);
+	if (!result && u->touched.partly)
 		leave_out(u);
 	return result;
 }
 
 /* --- 4 and 5: the batch ----------------------------------------------------------- */
 
-/* The addresses of a run's sites; how many.  *any: of the bits of all of them. */
-static size_t list_run(struct update *u, const struct run *run, uintptr_t *ips, uintptr_t *any)
+static void touch_solid(const struct ftr__run *run)
 {
-	struct ftr_site *const *sites = u->touched + run->first;
-	bool all_touched = run->all_flags & FTR__SITE_TOUCHED;
+	uint8_t *flags = run->module->flags + run->number;
+
+	for (size_t i = 0; i < run->n && !(run->all_flags & FTR__SITE_TOUCHED); i++)
+		flags[i] |= FTR__SITE_TOUCHED;
+}
+
+/* The addresses of a run's sites; how many. */
+static size_t list_run(struct update *u, const struct ftr__run *run, uintptr_t *ips)
+{
+	struct ftr_site *const *sites = u->touched.list + run->first;
+	const struct ftr__module *m = run->module;
 	size_t n = 0;
 
-	*any = 0;
 	for (size_t i = 0; i < run->n; i++) {
-		if (FTR__UNLIKELY(u->partly) && sites[i]->flags & FTR__SITE_LEFT)
+		uint8_t *flags = &m->flags[ftr__site_number(m, sites[i])];
+		if (*flags & FTR__SITE_LEFT)
 			continue;
-		*any |= ips[n++] = sites[i]->ip;
-		if (!all_touched)
-			sites[i]->flags |= FTR__SITE_TOUCHED;
+		ips[n++] = sites[i]->ip;
+		*flags |= FTR__SITE_TOUCHED;
 	}
 	return n;
 }
 
 /* Sites that jump, each to a stub of its own: one by one. */
-static void add_jumps(struct update *u, const struct run *run, struct ftr__patches *patches)
+static void add_jumps(struct update *u, const struct ftr__run *run, struct ftr__patches *patches)
 {
 	for (size_t i = run->first; i < run->first + run->n; i++) {
-		struct ftr_site *site = u->touched[i];
-		if (site->flags & FTR__SITE_LEFT)
+		const struct ftr_site *site = u->touched.list[i];
+		uint8_t *flags = flags_of(u, site);
+		if (*flags & FTR__SITE_LEFT)
 			continue;
-		site->flags |= FTR__SITE_TOUCHED;
+		*flags |= FTR__SITE_TOUCHED;
 		struct ftr__span *span = ftr__patches_next(patches);
-		*span = (struct ftr__span){ .first = patches->n, .n = 1, .segment = run->segment,
+		*span = (struct ftr__span){ .ips = &patches->ips[patches->n],
+					    .first = patches->n, .n = 1, .segment = run->segment,
 					    .size = run->length, .length = run->length,
 					    .literal = true };
 		ftr__site_encode(run->module, site, run->before, run->jumped, span->before.bytes);
@@ -344,42 +338,45 @@ static void add_jumps(struct update *u, const struct run *run, struct ftr__patch
 	}
 }
 
-static void add_run(struct update *u, const struct run *run, struct ftr__patches *patches)
+static void add_run(struct update *u, const struct ftr__run *run, struct ftr__patches *patches)
 {
-	uintptr_t any;
+	uintptr_t *ips = patches->ips + patches->n;
 
 	if (run->jumped || run->jumps) {
 		add_jumps(u, run, patches);
 		return;
 	}
-	size_t n = list_run(u, run, patches->ips + patches->n, &any);
+	if (run->solid)
+		touch_solid(run);
+	size_t n = run->solid ? run->n : list_run(u, run, ips);
 	if (!n)
 		return;
 	patches->spans[patches->n_spans++] = (struct ftr__span){
+		.ips = run->solid ? run->module->ips + run->number : ips,
 		.first = patches->n, .n = n, .segment = run->segment,
 		.before.target = ftr__site_target(run->before),
 		.after.target = ftr__site_target(run->after),
 		.size = run->length, .length = run->length,
-		.alignment = any % 8 == 0 ? 8 : any % 4 == 0 ? 4 : 0 };
+		.aligned = run->all_flags & FTR__SITE_ALIGNED };
 	patches->n += n;
 }
 
 /* From jump to jump no text changes, but where the stub leads. */
-static bool changes_text(const struct run *run)
+static bool changes_text(const struct ftr__run *run)
 {
 	return (run->before != run->after || run->jumped != run->jumps) &&
 	       !(run->jumped && run->jumps);
 }
 
-static void lead_run(const struct update *u, const struct run *run, uint32_t slot)
+static void lead_run(struct update *u, const struct ftr__run *run, uint32_t slot)
 {
 	for (size_t i = run->first; i < run->first + run->n; i++)
-		if (!(u->touched[i]->flags & FTR__SITE_LEFT))
-			ftr__jump_lead(run->module, u->touched[i], slot);
+		if (!(*flags_of(u, u->touched.list[i]) & FTR__SITE_LEFT))
+			ftr__jump_lead(run->module, u->touched.list[i], slot);
 }
 
 /* Sites find their stubs led where they are to go. */
-static void lead_before_batch(const struct update *u)
+static void lead_before_batch(struct update *u)
 {
 	for (size_t i = 0; i < u->n_runs; i++)
 		if (u->runs[i].jumps && !u->runs[i].jumped)
@@ -388,10 +385,10 @@ static void lead_before_batch(const struct update *u)
 
 /* And who is late in a stub finds what its site does now: no slot may serve
  * others while a stub leads there. */
-static void lead_after_batch(const struct update *u, bool done)
+static void lead_after_batch(struct update *u, bool done)
 {
 	for (size_t i = 0; i < u->n_runs; i++) {
-		const struct run *run = &u->runs[i];
+		const struct ftr__run *run = &u->runs[i];
 		if (run->module->jumps)
 			lead_run(u, run, done ? run->after : run->before);
 	}
@@ -414,11 +411,11 @@ static void mark_left(struct update *u, const struct ftr__patches *patches)
 
 	for (size_t i = 0; i < u->n_runs; i++) {
 		for (size_t j = 0; changes_text(&u->runs[i]) && j < u->runs[i].n; j++) {
-			struct ftr_site *site = u->touched[u->runs[i].first + j];
-			if (site->flags & FTR__SITE_LEFT)
+			uint8_t *flags = flags_of(u, u->touched.list[u->runs[i].first + j]);
+			if (*flags & FTR__SITE_LEFT)
 				continue;
 			if (patches->ways[place++] == FTR__WAY_LEFT)
-				site->flags |= FTR__SITE_LEFT;
+				*flags |= FTR__SITE_LEFT;
 		}
 	}
 }
@@ -427,30 +424,56 @@ static int run_batch(struct update *u)
 {
 	struct ftr__patches patches;
 
-	if (!ftr__patches_get(&patches, u->n_touched, count_spans(u)))
+	if (!ftr__patches_get(&patches, u->touched.n, count_spans(u)))
 		return no_memory();
 	for (size_t i = 0; i < u->n_runs; i++)
 		if (changes_text(&u->runs[i]))
 			add_run(u, &u->runs[i], &patches);
 	lead_before_batch(u);
-	int result = ftr__patches_run(&patches, u->partly ? FTR__BATCH_PARTIAL : 0);
+	int result = ftr__patches_run(&patches, u->touched.partly ? FTR__BATCH_PARTIAL : 0);
 	if (!result && patches.n && patches.n_way[FTR__WAY_LEFT])
 		mark_left(u, &patches);
 	return result;
 }
 
-static void settle_run(struct update *u, const struct run *run)
+/* Sixteen by hand, the others from there. */
+static void fill(uint32_t *slots, size_t n, uint32_t slot)
 {
+	size_t done = 0;
+
+	for (; done < n && done < 16; done++)
+		slots[done] = slot;
+	for (size_t more; done < n; done += more) {
+		more = done < n - done ? done : n - done;
+		memcpy(slots + done, slots, more * sizeof *slots);
+	}
+}
+
+static size_t settle_each(struct update *u, const struct ftr__run *run)
+{
+	const struct ftr__module *m = run->module;
+	uint8_t flips = run->jumped != run->jumps ? FTR__SITE_JUMPS : 0;
 	size_t n = 0;
 
 	for (size_t i = run->first; i < run->first + run->n; i++) {
-		if (FTR__UNLIKELY(u->partly) && u->touched[i]->flags & FTR__SITE_LEFT)
+		size_t number = ftr__site_number(m, u->touched.list[i]);
+		if (m->flags[number] & FTR__SITE_LEFT)
 			continue;
-		u->touched[i]->slot = run->after;
-		if (run->jumped != run->jumps)
-			u->touched[i]->flags ^= FTR__SITE_JUMPS;
+		m->slots[number] = run->after;
+		m->flags[number] ^= flips;
 		n++;
 	}
+	return n;
+}
+
+static void settle_run(struct update *u, const struct ftr__run *run)
+{
+	size_t n = run->n;
+
+	if (run->solid)
+		fill(run->module->slots + run->number, n, run->after);
+	else
+		n = settle_each(u, run);
 	if (run->before)
 		ftr__slot_put(run->before, n);
 	if (run->after)
@@ -460,12 +483,13 @@ static void settle_run(struct update *u, const struct run *run)
 /* The list of what was left out, and its marks off. */
 static void settle_left(struct update *u)
 {
-	for (size_t i = 0; i < u->n_touched; i++) {
-		if (!(u->touched[i]->flags & FTR__SITE_LEFT))
+	for (size_t i = 0; i < u->touched.n; i++) {
+		uint8_t *flags = flags_of(u, u->touched.list[i]);
+		if (!(*flags & FTR__SITE_LEFT))
 			continue;
-		u->touched[i]->flags &= (uint8_t)~FTR__SITE_LEFT & 0xf;
+		*flags &= (uint8_t)~FTR__SITE_LEFT;
 		if (u->left.list)
-			u->left.list[u->left.n++] = u->touched[i];
+			u->left.list[u->left.n++] = u->touched.list[i];
 	}
 }
 
@@ -474,10 +498,12 @@ static void settle(struct update *u, bool done)
 	lead_after_batch(u, done);
 	for (size_t i = 0; i < u->n_runs && done; i++)
 		settle_run(u, &u->runs[i]);
-	if (u->partly)
+	if (u->touched.partly)
 		settle_left(u);
-	for (size_t i = 0; i < u->n_touched && !u->alike; i++)
-		u->touched[i]->pending = FTR__SITE_SETTLED;
+	for (size_t i = 0; i < u->touched.n && !u->alike; i++) {
+		const struct ftr__module *m = module_of(u, u->touched.list[i]);
+		m->pending[ftr__site_number(m, u->touched.list[i])] = FTR__SITE_SETTLED;
+	}
 	ftr__states_free(&u->states);
 	free(u->runs);
 }
@@ -486,8 +512,8 @@ static int update(struct update *u, const struct ftr__change *list, size_t n)
 {
 	int result = collect(u, list, n);
 
-	if (!result && u->partly) {
-		u->left.list = malloc((u->n_touched + 1) * sizeof *u->left.list);
+	if (!result && u->touched.partly) {
+		u->left.list = malloc((u->touched.n + 1) * sizeof *u->left.list);
 		result = u->left.list ? 0 : no_memory();
 	}
 	if (!result)
@@ -512,7 +538,7 @@ int ftr__update(const struct ftr__change *list, size_t n)
 int ftr__update_partly(const struct ftr__change *list, size_t n,
 		       struct ftr__sites *left)
 {
-	struct update u = { .partly = true };
+	struct update u = { .touched.partly = true };
 	int result = update(&u, list, n);
 
 	*left = u.left;
@@ -528,10 +554,10 @@ int ftr__update_partly(const struct ftr__change *list, size_t n,
 void ftr__update_forget(struct ftr__module *module)
 {
 	for (size_t i = 0; i < module->n_sites; i++) {
-		if (module->sites[i].slot)
-			ftr__slot_put(module->sites[i].slot, 1);
-		module->sites[i].slot = 0;
-		module->sites[i].flags &= (uint8_t)~FTR__SITE_JUMPS & 0xf;
+		if (module->slots[i])
+			ftr__slot_put(module->slots[i], 1);
+		module->slots[i] = 0;
+		module->flags[i] &= (uint8_t)~FTR__SITE_JUMPS;
 	}
 	ftr__jump_forget(module);
 }

@@ -115,7 +115,7 @@ static bool all_fit(const struct ftr__span *span, const uintptr_t *ips)
 	if (span->literal)
 		return fits(ips[0], span->size);
 	unsigned last = extent_of_all(span, ips, span->n).last;
-	if (last < span->alignment)
+	if (span->aligned && last < sizeof(uint32_t))
 		return true;
 	for (size_t i = 0; i < span->n; i++)
 		ends |= ips[i] % QUADWORD + last;
@@ -235,7 +235,7 @@ void ftr__x86_write_atomic(const struct ftr__span *span, const uintptr_t *ips, s
 		write_extent(span, ips[0], after);
 		return;
 	}
-	bool four = span->alignment && extent_of_all(span, ips, n).last < sizeof(uint32_t);
+	bool four = span->aligned && extent_of_all(span, ips, n).last < sizeof(uint32_t);
 	if (four && target)
 		write_fours(ips, n, FTR__X86_CALL_SIZE, target);
 	else if (four)

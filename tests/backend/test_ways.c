@@ -227,10 +227,10 @@ enum { PLACES = 9 };
 /* Where they stand, and what is said of that. */
 static const struct {
 	unsigned offset, stride;
-	uint8_t alignment;
+	bool aligned;
 } rows[] = {
-	{ 0, 16, 8 }, { 4, 16, 4 }, { 0, 16, 4 }, { 0, 12, 4 }, { 0, 16, 0 }, { 4, 16, 0 },
-	{ 5, 16, 0 }, { 0, 13, 0 }, { 3, 11, 0 },
+	{ 0, 16, true }, { 4, 16, true }, { 0, 12, true }, { 0, 16, false }, { 4, 16, false },
+	{ 5, 16, false }, { 0, 13, false }, { 3, 11, false },
 };
 
 /* Such that the distance takes four bytes at the first places and three at the
@@ -295,7 +295,7 @@ static void check_many(struct ftr__span span, size_t row)
 	size_t n = 0;
 
 	span.n = PLACES;
-	span.alignment = rows[row].alignment;
+	span.aligned = rows[row].aligned;
 	place_all(&span, row, ips);
 	ck_assert_uint_eq(ftr__backend->text.check(ips, PLACES, span.length, span.before.target),
 			  PLACES);

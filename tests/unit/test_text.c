@@ -19,7 +19,7 @@ static uint8_t *text;
 static size_t page;
 static uintptr_t ips[PATCHES];
 static struct ftr__span spans[PATCHES];
-static const struct ftr__patches patches = { .ips = ips, .n = PATCHES, .spans = spans,
+static const struct ftr__patches patches = { .n = PATCHES, .spans = spans,
 					    .n_spans = PATCHES };
 /* For literal spans: nothing is encoded. */
 static const struct ftr__text_ops ops = { .breakpoint = 0xcc };
@@ -38,6 +38,7 @@ static void set_up(bool strict)
 	memset(spans, 0, sizeof(spans));
 	for (i = 0; i < PATCHES; i++) {
 		ips[i] = (uintptr_t)text + places[i];
+		spans[i].ips = &ips[i];
 		spans[i].first = i;
 		spans[i].n = 1;
 		spans[i].literal = true;
@@ -225,9 +226,9 @@ START_TEST(test_one_span_of_many_calls)
 	set_up(_i);
 	for (length = 5; length <= 6; length++) {
 		const uintptr_t target = (uintptr_t)text + PAGES * page + 0x1230;
-		struct ftr__span span = { .n = CALLS, .after.target = target,
+		struct ftr__span span = { .ips = call_ips, .n = CALLS, .after.target = target,
 					  .size = (uint8_t)length, .length = (uint8_t)length };
-		const struct ftr__patches calls = { .ips = call_ips, .n = CALLS, .spans = &span,
+		const struct ftr__patches calls = { .n = CALLS, .spans = &span,
 						    .n_spans = 1 };
 		struct ftr__text_window window;
 
