@@ -15,6 +15,7 @@ unit_tests = \
 # the others the shared library.
 live_core_tests = \
 	tests/live/test_poke \
+	tests/live/test_runs \
 	tests/live/test_blocked \
 	tests/live/test_partial \
 	tests/live/test_strategies \
@@ -94,6 +95,10 @@ tests_unit_test_thread_SOURCES = tests/unit/test_thread.c tests/unit/unit.h
 tests_unit_test_thread_CPPFLAGS = $(stress_cppflags)
 tests_unit_test_thread_LDADD = $(stress_core)
 
+tests_live_test_runs_SOURCES = tests/live/test_runs.c tests/live/runs.S \
+	$(live_common)
+tests_live_test_runs_CPPFLAGS = $(stress_cppflags)
+tests_live_test_runs_LDADD = $(stress_core)
 tests_live_test_poke_SOURCES = tests/live/test_poke.c $(live_common)
 tests_live_test_poke_CPPFLAGS = $(stress_cppflags)
 tests_live_test_poke_LDADD = $(stress_core)
