@@ -74,15 +74,17 @@ libftr_core_la_SOURCES += \
 	backends/x86_64/x87.S
 endif
 
+include lib/typed.mk
+
 # General registers alone: the hot path runs before vector registers are saved,
 # and handlers that promise to leave these alone call the accessors.
-libftr_core_la_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) -fvisibility=hidden \
+libftr_core_la_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(FFI_CFLAGS) -fvisibility=hidden \
 	-fasynchronous-unwind-tables -mgeneral-regs-only
-libftr_core_la_LIBADD = $(ELF_LIBS)
+libftr_core_la_LIBADD = $(ELF_LIBS) $(FFI_LIBS)
 
 lib_LTLIBRARIES = libftr.la
 libftr_la_SOURCES =
-libftr_la_LIBADD = libftr_core.la $(ELF_LIBS)
+libftr_la_LIBADD = libftr_core.la $(ELF_LIBS) $(FFI_LIBS)
 libftr_la_LDFLAGS = -version-info $(FTR_LT_VERSION) -no-undefined \
 	-Wl,--version-script=$(top_srcdir)/lib/libftr.map \
 	-Wl,-z,nodelete -Wl,-z,now -Wl,-z,noexecstack $(UNWIND_LIBS)

@@ -27,7 +27,7 @@ while read -r name; do
 	target=$(sed -n '1s/^\.so man3\///p' "man/$name.3")
 	page=man/${target:-$name.3}
 	grep -Eq "^\.Nm $name( ,)?$" "$page" || complain "$page does not name $name"
-	grep -q "man/$name\.3" man/local.mk || complain "man/local.mk lacks man/$name.3"
+	grep -q "man/$name\.3" man/*.mk || complain "man/*.mk lack man/$name.3"
 	echo "$name $page" >>"$dir/where"
 done <"$dir/names"
 for page in man/*.3; do

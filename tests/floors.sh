@@ -3,7 +3,7 @@
 # floors.sh [TREE]: holds the #include lines of lib/ and backends/ against the
 # list lib/floors.txt ("floor path" a line).  A file includes only its own floor
 # or lower ones; every file is listed, and every line of the list is a file; one
-# file at most sees libelf.
+# file at most sees libelf, one libffi.
 tree=${1:-${srcdir:-.}}
 list=$tree/lib/floors.txt
 
@@ -45,6 +45,15 @@ function resolve(from, name,    beside) {
 	return name in exists ? name : ""
 }
 
+function alone(seers, library,    path, names, n) {
+	for (path in seers) {
+		n++
+		names = names " " path
+	}
+	if (n > 1)
+		bad("more than one file sees " library ":" names)
+}
+
 $1 == "list" && NF == 3 {
 	if ($2 !~ /^[0-9]+$/)
 		bad("not a floor in the list: " $2 " " $3)
@@ -62,6 +71,8 @@ $1 == "file" && NF == 2 {
 $1 == "include" {
 	if ($4 == "libelf.h" || $4 == "gelf.h")
 		elf[$2] = 1
+	if ($4 == "ffi.h")
+		ffi[$2] = 1
 	target = resolve($2, $4)
 	if (target == "" && $4 ~ /^(lib|backends)\//)
 		bad($2 ":" $3 " includes " $4 ", which is no file")
@@ -75,12 +86,8 @@ END {
 	for (path in floor)
 		if (!(path in exists))
 			bad("listed, but no file: " path)
-	for (path in elf) {
-		seers++
-		names = names " " path
-	}
-	if (seers > 1)
-		bad("more than one file sees libelf:" names)
+	alone(elf, "libelf")
+	alone(ffi, "libffi")
 	if (!files || !edges)
 		bad("nothing to check: " files + 0 " files, " edges + 0 " includes")
 	print "floors: " files + 0 " files, " edges + 0 " includes among them, " wrong + 0 " wrong"

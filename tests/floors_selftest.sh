@@ -68,6 +68,9 @@ expect 1 'more than one file sees libelf'
 echo '#include <gelf.h>' >>"$tree/lib/batch.c"
 expect 1 'more than one file sees libelf'
 
+echo '#include <ffi.h>' | tee -a "$tree/lib/batch.c" >>"$tree/lib/tools.c"
+expect 1 'more than one file sees libffi'
+
 echo '#include "lib/gone.h"' >>"$tree/lib/batch.c"
 expect 1 'lib/batch.c:3 includes lib/gone.h, which is no file'
 
@@ -83,5 +86,5 @@ expect 1 'not "floor path"'
 rm "$tree/lib/floors.txt"
 expect 1 'no .*floors.txt'
 
-[ $wrong -eq 0 ] && echo "14 trees, each judged right"
+[ $wrong -eq 0 ] && echo "15 trees, each judged right"
 exit $wrong

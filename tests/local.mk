@@ -19,6 +19,7 @@ arch_cppflags = -I$(top_srcdir)/tests/live/$(FTR_BACKEND)
 include tests/stress.mk
 include tests/exits.mk
 include tests/hazards.mk
+include tests/typed.mk
 
 # The tree itself.
 tree_tests = \

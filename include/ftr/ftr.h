@@ -31,5 +31,6 @@
 #include <ftr/regs.h>
 #include <ftr/group.h>
 #include <ftr/exit.h>
+#include <ftr/typed.h>
 
 #endif /* FTR_FTR_H */

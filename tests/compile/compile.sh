@@ -14,7 +14,7 @@ trap 'exit 99' HUP INT TERM
 if [ -f .libs/libftr.so ]; then
 	library="-L$build/.libs -Wl,-rpath,$build/.libs -lftr"
 else
-	library="$build/.libs/libftr.a -lelf"
+	library="$build/.libs/libftr.a -lelf -lffi"
 fi
 
 # try NAME COMMAND...

@@ -38,7 +38,7 @@ trap 'exit 99' HUP INT TERM
 if [ -f .libs/libftr.so ]; then
 	library="-L$build/.libs -Wl,-rpath,$build/.libs -lftr"
 else
-	library="$build/.libs/libftr.a -lelf"
+	library="$build/.libs/libftr.a -lelf -lffi"
 fi
 include="-I$forms -I$srcdir/include"
 warnings="-Wall -Wextra -Wno-unused-parameter"
@@ -73,8 +73,8 @@ find_static_libraries() {
 	[ -f "$build/.libs/libftr.a" ] || return 1
 	[ -z "$SANITIZE_CFLAGS" ] || return 1
 	for more in "" "-lz" "-lz -lzstd"; do
-		can $CC -static -Wl,--whole-archive -lelf -Wl,--no-whole-archive $more || continue
-		static_libraries="$build/.libs/libftr.a -lelf $more"
+		can $CC -static -Wl,--whole-archive -lelf -lffi -Wl,--no-whole-archive $more || continue
+		static_libraries="$build/.libs/libftr.a -lelf -lffi $more"
 		return 0
 	done
 	return 1

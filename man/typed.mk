@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+
+# Signatures, typed calls, replacement.
+dist_man_MANS += \
+	man/ftr_call_ip.3 \
+	man/ftr_closure_free.3 \
+	man/ftr_closure_new.3 \
+	man/ftr_signature_free.3 \
+	man/ftr_signature_parse.3

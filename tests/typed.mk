@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+
+# Signatures, typed calls, replacement.
+if HAVE_CHECK
+check_PROGRAMS += $(typed_tests)
+TESTS += $(typed_tests)
+typed_tests = \
+	tests/unit/test_prototype \
+	tests/typed/test_closures
+
+tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
+tests_unit_test_prototype_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_prototype_LDADD = libftr_core.la $(CHECK_LIBS)
+
+# The table of signatures, made while building.  These functions are what is
+# traced: no sanitizer in them.
+EXTRA_DIST += tests/typed/generate.sh
+CLEANFILES += tests/typed/table.c tests/typed/table.o
+tests/typed/table.o: $(srcdir)/tests/typed/generate.sh $(srcdir)/tests/typed/cases.h
+	$(AM_V_GEN)$(MKDIR_P) tests/typed
+	$(AM_V_at)$(SHELL) $(srcdir)/tests/typed/generate.sh $(FTR_BACKEND) >tests/typed/table.c
+	$(AM_V_at)$(CC) $(AM_CPPFLAGS) -std=gnu11 -O2 -w -fpatchable-function-entry=5 \
+		-c -o $@ tests/typed/table.c
+
+tests_typed_test_closures_SOURCES = tests/typed/test_closures.c tests/typed/cases.h \
+	$(load_live_sources)
+tests_typed_test_closures_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_closures_LDADD = tests/typed/table.o libftr.la $(CHECK_LIBS)
+endif
