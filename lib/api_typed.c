@@ -4,7 +4,10 @@
  */
 #include <stdlib.h>
 
+#include "lib/core.h"
 #include "lib/error.h"
+#include "lib/group.h"
+#include "lib/record.h"
 #include "lib/typed.h"
 
 FTR_API int ftr_signature_parse(struct ftr_signature **signature, const char *prototype)
@@ -70,4 +73,44 @@ FTR_API void ftr_closure_free(struct ftr_closure *closure)
 FTR_API uintptr_t ftr_call_ip(const struct ftr_call *call)
 {
 	return call ? call->ip : 0;
+}
+
+/* --- groups ---------------------------------------------------------------------- */
+
+struct set_args {
+	struct ftr_group *group;
+	struct ftr__typing typing;
+};
+
+static int set_locked(void *arg)
+{
+	struct set_args *args = arg;
+	struct ftr_group *group = args->group;
+
+	if (!ftr__group_known(group))
+		return ftr__fail(EINVAL, "not a group");
+	if (group->state != FTR__GROUP_DETACHED)
+		return ftr__fail(EBUSY, "the group \"%s\" is attached, or a thread may still be in"
+				 " its handler", group->name);
+	if (group->member.flags & FTR_GROUP_NO_SIMD)
+		return ftr__fail(EINVAL, "typed handlers need vector registers saved, and the group"
+				 " \"%s\" has FTR_GROUP_NO_SIMD", group->name);
+	if (args->typing.exit && ftr__backend->shadow_stack())
+		return ftr__fail(EOPNOTSUPP, "exit handlers are not available to a thread with a"
+				 " hardware shadow stack");
+	int result = args->typing.exit ? ftr__record_init() : 0;
+	return result ? result : ftr__typed_set(group, &args->typing);
+}
+
+FTR_API int ftr_group_set_typed(struct ftr_group *group, const struct ftr_signature *signature,
+				ftr_typed_entry_fn entry, ftr_typed_fn exit)
+{
+	struct set_args args = { group, { signature, entry, exit } };
+
+	if (!group || !signature)
+		return ftr__fail(EINVAL, "ftr_group_set_typed: NULL");
+	if (!entry && !exit)
+		return ftr__fail(EINVAL, "ftr_group_set_typed: neither an entry nor an exit"
+				 " handler");
+	return ftr__core_run(set_locked, &args);
 }

@@ -14,6 +14,7 @@
 #include "lib/elffile.h"
 #include "lib/hot.h"
 #include "lib/text.h"
+#include "lib/values.h"
 
 /* What a caller saves of the vector registers. */
 enum ftr__vectors {
@@ -189,6 +190,7 @@ struct ftr_backend {
 	void *(*regs_vector)(struct ftr_regs *regs, unsigned n, size_t *width);
 	/* Whether the calling thread's returns are checked by hardware (R6). */
 	bool (*shadow_stack)(void);
+	const struct ftr__typed_ops *typed;
 	/* A routine that does nothing but return to the traced function's caller. */
 	uintptr_t just_return;
 };

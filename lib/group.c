@@ -14,6 +14,7 @@
 
 #include "lib/error.h"
 #include "lib/module.h"
+#include "lib/typed.h"
 #include "lib/update.h"
 
 static struct ftr_group *groups;
@@ -59,6 +60,7 @@ void ftr__group_free(struct ftr_group *group)
 	*at = group->next;
 	ftr__slot_disown(group);
 	ftr__filter_free(&group->filter);
+	ftr__typing_free(group->typing);
 	free((void *)group->threads);
 	free(group->sites.list);
 	free(group->left.list);

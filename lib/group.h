@@ -31,6 +31,7 @@ enum ftr__group_state {
 
 struct ftr_group {
 	struct ftr__member member; /* what the sets copy */
+	struct ftr__typing *typing; /* its typed handlers (lib/typed.h), or NULL */
 	void *data;
 	char *name;
 	ftr__counter missed;            /* written by handlers' threads, atomically */

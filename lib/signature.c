@@ -3,7 +3,13 @@
  * See signature.h.  Floor 5.
  *
  * How values are passed is libffi's knowledge alone: types are handed to it as
- * they were written, and nothing here looks at registers.
+ * they were written.  To decode the arguments of a traced call, one of its
+ * closures is called with the registers of that call; to change them, it is
+ * made to call a routine that stores them; the same with results.  How much it
+ * stores is found out once, when the signature is made, by patterns.
+ *
+ * These closures are Go's: their static chain says what is called, so they need
+ * no executable memory, and lie on the stack.
  */
 #include "lib/signature.h"
 
@@ -12,6 +18,7 @@
 #include <string.h>
 
 #include "lib/error.h"
+#include "lib/stored.h"
 
 enum {
 	ARGUMENTS_MAX = 65536, /* bytes */
@@ -37,6 +44,20 @@ struct ftr_signature {
 	ffi_cif cif;
 	ffi_type *types[FTR__PARAMETERS_MAX];
 	struct aggregate *aggregates;
+
+	/* --- of traced calls --- */
+
+	bool in_memory; /* the caller says where the result belongs: the first of */
+	ffi_type *entry_types[FTR__PARAMETERS_MAX + 1];
+	ffi_cif entry_cif; /* that return nothing */
+	ffi_cif exit_cif;  /* that take nothing */
+	ffi_go_closure entry, exit; /* these are copied */
+	unsigned how;      /* FTR__HOW_* */
+	struct ftr__stored stored; /* by the entry_cif */
+	size_t saved_size;
+	struct {
+		uint32_t size, at;
+	} saved[FTR__PARAMETERS_MAX];
 };
 
 static int no_memory(void)
@@ -191,6 +212,14 @@ static bool one_register(const struct ftr__type *type)
 	       (type->kind == FTR__TYPE_INTEGER && type->size <= 4);
 }
 
+static const unsigned hows[] = {
+	[FTR__CALL_C] = FTR__HOW_C,
+	[FTR__CALL_STDCALL] = FTR__HOW_C,
+	[FTR__CALL_FASTCALL] = FTR__HOW_FAST,
+	[FTR__CALL_THISCALL] = FTR__HOW_FAST,
+	[FTR__CALL_REGPARM] = FTR__HOW_REGPARM,
+};
+
 /* gcc's regparm and libffi's part where the stack begins. */
 static bool all_in_registers(const struct ftr__prototype *p)
 {
@@ -225,23 +254,112 @@ static int choose_abi(struct ftr_signature *s, const struct ftr__prototype *p)
 {
 	s->abi = abis[p->convention];
 	s->by_register = p->convention == FTR__CALL_REGPARM;
+	s->how = hows[p->convention];
 	if (!pops_right(p))
 		return ftr__fail(EOPNOTSUPP, "fastcall and thiscall are available where nothing"
 				 " wider than a word comes before the last register");
 	if (p->convention == FTR__CALL_REGPARM && !all_in_registers(p))
 		return ftr__fail(EOPNOTSUPP, "regparm(%u) is available where registers hold all"
 				 " parameters and the result is no struct", p->registers);
-	if (p->convention != FTR__CALL_C && p->variadic)
-		s->abi = FFI_SYSV; /* as compilers take it */
+	if (p->variadic) { /* as compilers take it */
+		s->abi = FFI_SYSV;
+		s->how = FTR__HOW_C;
+	}
 	return 0;
 }
 #else
 static int choose_abi(struct ftr_signature *s, const struct ftr__prototype *p)
 {
 	s->abi = FFI_DEFAULT_ABI;
+	s->how = FTR__HOW_C;
 	return 0;
 }
 #endif
+
+/* --- what libffi stores ------------------------------------------------------------------ */
+
+/* Of the first n arguments (lib/stored.h). */
+static bool store_arguments(void *arg, unsigned n, void **args, struct ftr__values *values)
+{
+	struct ftr_signature *s = arg;
+	ffi_cif cif;
+
+	if (ffi_prep_cif(&cif, s->entry_cif.abi, n, &ffi_type_void, s->entry_types) != FFI_OK)
+		return false;
+	ffi_call_go(&cif, ftr__backend->typed->store[s->how], NULL, args, values);
+	return true;
+}
+
+static int find_stored(struct ftr_signature *s)
+{
+	struct ftr__storing storing = { .n = s->entry_cif.nargs, .how = s->how,
+					.stack_room = s->entry_cif.bytes,
+					.store = store_arguments, .arg = s };
+
+	for (unsigned i = 0; i < storing.n; i++)
+		storing.sizes[i] = s->entry_types[i]->size;
+	int result = ftr__stored_find(&s->stored, &storing);
+	if (s->by_register) { /* what it puts on the stack goes there */
+		s->stored.n_general = s->cif.nargs;
+		s->stored.stack_size = 0;
+	}
+	return result;
+}
+
+/* Whether the address where the result belongs is passed. */
+static int find_result(struct ftr_signature *s, const struct ftr__prototype *p)
+{
+	unsigned type = s->cif.rtype->type;
+	/* x86_64 returns it on the x87 stack, which is empty here. */
+	bool on_x87 = sizeof(void *) == 8 && type == FFI_TYPE_COMPLEX &&
+		      p->result->rank == FTR__LONG_DOUBLE;
+	size_t stack_size = ftr__align_up(s->cif.bytes, sizeof(void *)) + sizeof(void *);
+
+	if ((type != FFI_TYPE_STRUCT && type != FFI_TYPE_COMPLEX) || on_x87)
+		return 0;
+	void *result = calloc(1, s->cif.rtype->size + FTR__RESULT_ROOM + ARGUMENTS_MAX);
+	uintptr_t *stack = calloc(1, stack_size);
+	if (result && stack) {
+		struct ftr__values values = { .stack = stack, .stack_size = stack_size,
+					      .how = s->how };
+		void *args[FTR__PARAMETERS_MAX];
+		for (unsigned i = 0; i < s->cif.nargs; i++)
+			args[i] = (char *)result + s->cif.rtype->size;
+		ffi_call_go(&s->cif, ftr__backend->typed->store[s->how], result, args, &values);
+		s->in_memory = stack[0] == (uintptr_t)result ||
+			       (ftr__backend->typed->n_general[s->how] &&
+				values.general[0] == (uintptr_t)result);
+	}
+	free(result);
+	free(stack);
+	return result && stack ? 0 : no_memory();
+}
+
+static void on_arguments(ffi_cif *cif, void *ret, void **args, void *user);
+static void on_result(ffi_cif *cif, void *ret, void **args, void *user);
+
+static int prepare_traced(struct ftr_signature *s, const struct ftr__prototype *p)
+{
+	int result = find_result(s, p);
+	unsigned n = s->cif.nargs;
+
+	if (result)
+		return result;
+	s->entry_types[0] = &ffi_type_pointer;
+	memcpy(s->entry_types + s->in_memory, s->types, n * sizeof *s->types);
+	if (ffi_prep_cif(&s->entry_cif, s->by_register ? FFI_DEFAULT_ABI : s->abi,
+			 n + s->in_memory, &ffi_type_void, s->entry_types) != FFI_OK ||
+	    ffi_prep_cif(&s->exit_cif, FFI_DEFAULT_ABI, 0, s->cif.rtype, NULL) != FFI_OK ||
+	    ffi_prep_go_closure(&s->entry, &s->entry_cif, on_arguments) != FFI_OK ||
+	    ffi_prep_go_closure(&s->exit, &s->exit_cif, on_result) != FFI_OK)
+		return ftr__fail(EOPNOTSUPP, "libffi can't pass the types of this prototype");
+	for (unsigned i = 0; i < n; i++) {
+		s->saved[i].size = (uint32_t)s->types[i]->size;
+		s->saved[i].at = (uint32_t)s->saved_size;
+		s->saved_size += ftr__align_up(s->types[i]->size, 16);
+	}
+	return find_stored(s);
+}
 
 /* --- signatures ----------------------------------------------------------------------- */
 
@@ -290,6 +408,8 @@ int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prot
 	int result = choose_abi(s, p);
 	if (!result)
 		result = prepare(s, p);
+	if (!result)
+		result = prepare_traced(s, p);
 	if (result) {
 		ftr__signature_unref(s);
 		return result;
@@ -334,17 +454,29 @@ bool ftr__signature_variadic(const struct ftr_signature *signature)
 
 /* --- calls ------------------------------------------------------------------------------ */
 
+static void call(const struct ftr_signature *s, void *fn, void *ret, void **args)
+{
+	ffi_cif *cif = (ffi_cif *)&s->cif;
+
+	if (!s->stored.mend) {
+		ffi_call(cif, FFI_FN(fn), ret, args);
+		return;
+	}
+	struct ftr__mended mend = { .fn = fn };
+	ftr__stored_mend(&s->stored, args - s->in_memory, &mend.vector);
+	ffi_call_go(cif, ftr__backend->typed->vectors, ret, args, &mend);
+}
+
 /* libffi stores a narrow result as a whole word. */
 void ftr__signature_call(const struct ftr_signature *s, void *fn, void *ret, void **args)
 {
-	ffi_cif *cif = (ffi_cif *)&s->cif;
 	ffi_arg word = 0;
 
 	if (ret && s->result_size < sizeof word) {
-		ffi_call(cif, FFI_FN(fn), &word, args);
+		call(s, fn, &word, args);
 		memcpy(ret, &word, s->result_size);
 	} else {
-		ffi_call(cif, FFI_FN(fn), ret, args);
+		call(s, fn, ret, args);
 	}
 }
 
@@ -391,4 +523,131 @@ void ftr__thunk_free(struct ftr__thunk *thunk)
 {
 	ftr__signature_unref(thunk->signature);
 	ffi_closure_free(thunk);
+}
+
+/* --- arguments of traced calls ---------------------------------------------------------------- */
+
+struct decoding {
+	ffi_go_closure closure; /* first: the static chain points here */
+	const struct ftr_signature *signature;
+	struct ftr__values *values;
+	ftr__arguments_fn *fn;
+	void *arg;
+};
+
+FTR__BARE static void put_arguments(const struct ftr_signature *s, struct ftr__values *v,
+				    void **args)
+{
+	if (s->by_register) {
+		v->stack = v->general;
+		v->stack_size = s->cif.nargs * sizeof *v->general;
+	}
+	ffi_call_go((ffi_cif *)&s->entry_cif, ftr__backend->typed->store[s->how], NULL, args, v);
+	if (s->stored.mend)
+		ftr__stored_mend(&s->stored, args, v->vector[0]);
+	ftr__backend->typed->put(v, s->stored.n_general);
+}
+
+FTR__BARE static void on_arguments(ffi_cif *cif, void *ret, void **args, void *user)
+{
+	struct decoding *d = user;
+
+	if (d->fn(args + d->signature->in_memory, d->arg))
+		put_arguments(d->signature, d->values, args);
+}
+
+FTR__BARE void ftr__signature_arguments(const struct ftr_signature *s, struct ftr_regs *regs,
+					ftr__arguments_fn *fn, void *arg)
+{
+	struct ftr__values values;
+	struct decoding d = { s->entry, s, &values, fn, arg };
+
+	ftr__backend->typed->find(regs, &values);
+	values.stack_size = s->stored.stack_size;
+	values.how = s->how;
+	ftr__backend->typed->enter(&values, &d);
+}
+
+size_t ftr__signature_saved_size(const struct ftr_signature *s)
+{
+	return s->saved_size;
+}
+
+FTR__BARE void ftr__signature_save(const struct ftr_signature *s, void *saved, void **args)
+{
+	for (unsigned i = 0; i < s->cif.nargs; i++) {
+		char *to = (char *)saved + s->saved[i].at;
+		if (s->saved[i].size == 4)
+			__builtin_memcpy(to, args[i], 4);
+		else if (s->saved[i].size == 8)
+			__builtin_memcpy(to, args[i], 8);
+		else
+			memcpy(to, args[i], s->saved[i].size);
+	}
+}
+
+FTR__BARE bool ftr__signature_differ(const struct ftr_signature *s, const void *saved,
+				     void **args)
+{
+	bool differ = false;
+
+	for (unsigned i = 0; i < s->cif.nargs; i++) {
+		const char *was = (const char *)saved + s->saved[i].at;
+		if (s->saved[i].size == 4)
+			differ |= __builtin_memcmp(was, args[i], 4) != 0;
+		else if (s->saved[i].size == 8)
+			differ |= __builtin_memcmp(was, args[i], 8) != 0;
+		else
+			differ = differ || memcmp(was, args[i], s->saved[i].size);
+	}
+	return differ;
+}
+
+FTR__BARE void ftr__signature_saved(const struct ftr_signature *s, void *saved, void **args)
+{
+	for (unsigned i = 0; i < s->cif.nargs; i++)
+		args[i] = (char *)saved + s->saved[i].at;
+}
+
+/* --- results of traced calls ------------------------------------------------------------------- */
+
+struct result {
+	ffi_go_closure closure; /* first: the static chain points here */
+	const void *from;
+	size_t size;
+};
+
+FTR__BARE static void on_result(ffi_cif *cif, void *ret, void **args, void *user)
+{
+	const struct result *r = user;
+
+	memcpy(ret, r->from, r->size);
+}
+
+size_t ftr__signature_result_size(const struct ftr_signature *s)
+{
+	return s->result_size;
+}
+
+FTR__BARE void *ftr__signature_result(const struct ftr_signature *s, struct ftr__values *v,
+				      void *buffer)
+{
+	if (!s->result_size)
+		return NULL;
+	if (s->in_memory)
+		return (void *)*ftr__backend->regs_return(v->regs);
+	ffi_call_go((ffi_cif *)&s->exit_cif, ftr__backend->typed->give, buffer, NULL, v);
+	return buffer;
+}
+
+FTR__BARE void ftr__signature_set_result(const struct ftr_signature *s, struct ftr__values *v,
+					 const void *buffer)
+{
+	struct result r = { s->exit, buffer, s->result_size };
+
+	ftr__backend->typed->take(v, &r);
+	*ftr__backend->regs_return(v->regs) = v->general[0];
+	*ftr__backend->regs_return2(v->regs) = v->general[1];
+	for (unsigned i = 0; v->vectors && i < 2; i++)
+		__builtin_memcpy((char *)v->vectors + i * v->stride, v->vector[i], 8);
 }

@@ -19,12 +19,41 @@ int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prot
 const struct ftr_signature *ftr__signature_ref(const struct ftr_signature *signature);
 void ftr__signature_unref(const struct ftr_signature *signature);
 
+/* How many arguments are decoded. */
 unsigned ftr__signature_count(const struct ftr_signature *signature);
 bool ftr__signature_variadic(const struct ftr_signature *signature);
 
 /* Call fn with these arguments; ret may be NULL.  Only as many bytes are stored
  * there as the result's type has. */
 void ftr__signature_call(const struct ftr_signature *signature, void *fn, void *ret, void **args);
+
+/*
+ * A traced call's values.  Async-signal-safe; nothing is allocated or prepared.
+ *
+ * fn gets pointers to the arguments of the call whose registers were saved; where
+ * it says so, what stands there is the call's from then on.
+ */
+typedef bool ftr__arguments_fn(void **args, void *arg);
+void ftr__signature_arguments(const struct ftr_signature *signature, struct ftr_regs *regs,
+			      ftr__arguments_fn *fn, void *arg);
+
+/* A copy of the arguments: its size (a multiple of 16); making it; whether the
+ * arguments are others by now; pointers to those in it. */
+size_t ftr__signature_saved_size(const struct ftr_signature *signature);
+void ftr__signature_save(const struct ftr_signature *signature, void *saved, void **args);
+bool ftr__signature_differ(const struct ftr_signature *signature, const void *saved,
+			   void **args);
+void ftr__signature_saved(const struct ftr_signature *signature, void *saved, void **args);
+
+/* What a call returned: in `values`, of which x87 and n_x87 are set, to `buffer` of
+ * FTR__RESULT_ROOM bytes, or where the function put it; NULL: nothing. */
+enum { FTR__RESULT_ROOM = 64 };
+void *ftr__signature_result(const struct ftr_signature *signature, struct ftr__values *values,
+			    void *buffer);
+/* The other way, for what is in a buffer. */
+void ftr__signature_set_result(const struct ftr_signature *signature,
+			       struct ftr__values *values, const void *buffer);
+size_t ftr__signature_result_size(const struct ftr_signature *signature);
 
 /* A function of the signature that calls fn. */
 typedef void ftr__closure_fn(void *ret, void **args, void *arg);

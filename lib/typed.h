@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Typed calls: what a handler of these sees.  Floor 5.
+ * Typed handlers: of groups, and what they and closures see of a call.  Floor 5.
  */
 #ifndef FTR__TYPED_H
 #define FTR__TYPED_H
@@ -21,5 +21,16 @@ struct ftr_closure {
 	void *data;
 	void *code;
 };
+
+/* The typed handlers of a group (lib/group.h has them freed). */
+struct ftr__typing {
+	const struct ftr_signature *signature; /* referenced */
+	ftr_typed_entry_fn entry; /* or NULL */
+	ftr_typed_fn exit;        /* or NULL */
+};
+
+/* Make them the detached group's handlers.  -ENOMEM, -EOPNOTSUPP. */
+int ftr__typed_set(struct ftr_group *group, const struct ftr__typing *typing);
+void ftr__typing_free(struct ftr__typing *typing);
 
 #endif

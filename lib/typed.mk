@@ -8,4 +8,14 @@ libftr_core_la_SOURCES += \
 	lib/ctypes.c lib/ctypes.h \
 	lib/prototype.c lib/prototype.h \
 	lib/signature.c lib/signature.h \
-	lib/typed.h
+	lib/stored.c lib/stored.h \
+	lib/typed.c lib/typed.h \
+	lib/values.h
+if BACKEND_I386
+libftr_core_la_SOURCES += \
+	backends/i386/typed.c backends/i386/typed.h backends/i386/typed.S
+endif
+if BACKEND_X86_64
+libftr_core_la_SOURCES += \
+	backends/x86_64/typed.c backends/x86_64/typed.h backends/x86_64/typed.S
+endif

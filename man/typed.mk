@@ -5,5 +5,6 @@ dist_man_MANS += \
 	man/ftr_call_ip.3 \
 	man/ftr_closure_free.3 \
 	man/ftr_closure_new.3 \
+	man/ftr_group_set_typed.3 \
 	man/ftr_signature_free.3 \
 	man/ftr_signature_parse.3

@@ -6,7 +6,8 @@ check_PROGRAMS += $(typed_tests)
 TESTS += $(typed_tests)
 typed_tests = \
 	tests/unit/test_prototype \
-	tests/typed/test_closures
+	tests/typed/test_closures \
+	tests/typed/test_handlers
 
 tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
 tests_unit_test_prototype_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -26,4 +27,9 @@ tests_typed_test_closures_SOURCES = tests/typed/test_closures.c tests/typed/case
 	$(load_live_sources)
 tests_typed_test_closures_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_typed_test_closures_LDADD = tests/typed/table.o libftr.la $(CHECK_LIBS)
+
+tests_typed_test_handlers_SOURCES = tests/typed/test_handlers.c tests/typed/cases.h \
+	$(load_live_sources)
+tests_typed_test_handlers_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_handlers_LDADD = tests/typed/table.o libftr.la $(CHECK_LIBS)
 endif

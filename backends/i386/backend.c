@@ -13,6 +13,7 @@
 #include <ucontext.h>
 
 #include "backends/i386/frame.h"
+#include "backends/i386/typed.h"
 #include "backends/x86/insn.h"
 #include "backends/x86/poke.h"
 #include "backends/x86/trap.h"
@@ -491,6 +492,7 @@ static const struct ftr_backend backend = {
 	.regs_return = regs_return,
 	.regs_return2 = regs_return2,
 	.regs_vector = regs_vector,
+	.typed = &ftr__i386_typed,
 	.just_return = (uintptr_t)ftr__i386_just_return,
 };
 

@@ -33,20 +33,35 @@ static void widen(uint8_t *area, unsigned count, size_t stride, size_t saved)
 			area[n * stride + i] = i < saved ? area[n * saved + i] : 0;
 }
 
+FTR__BARE static size_t full_width(const struct ftr__regs_head *head)
+{
+	return 16 * ((head->mark & FTR__X86_MARK_STRIDE) >> FTR__X86_MARK_STRIDE_SHIFT);
+}
+
+FTR__BARE void *ftr__x86_vectors_saved(struct ftr_regs *regs, unsigned count, uintptr_t *stride)
+{
+	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
+	size_t full = full_width(head), masks = 0;
+
+	*stride = 16 * ((head->mark & FTR__MARK_WIDTH) >> 8);
+	if (!full)
+		return NULL;
+	if (head->mark & FTR__MARK_ALL && full == 64)
+		masks = FTR__X86_MASKS_SIZE;
+	return (void *)ftr__align_down((uintptr_t)regs - count * full - masks, 64);
+}
+
 void *ftr__x86_vector(struct ftr_regs *regs, unsigned n, unsigned count, size_t *width)
 {
 	struct ftr__regs_head *head = (struct ftr__regs_head *)regs;
-	size_t stride = 16 * ((head->mark & FTR__X86_MARK_STRIDE) >> FTR__X86_MARK_STRIDE_SHIFT);
-	size_t saved = 16 * ((head->mark & FTR__MARK_WIDTH) >> 8);
-	size_t masks = 0;
+	size_t stride = full_width(head);
+	uintptr_t saved;
 
 	if (width)
 		*width = stride;
-	if (n >= count || !stride)
+	uint8_t *area = ftr__x86_vectors_saved(regs, count, &saved);
+	if (n >= count || !area)
 		return NULL;
-	if (head->mark & FTR__MARK_ALL && stride == 64)
-		masks = FTR__X86_MASKS_SIZE;
-	uint8_t *area = (uint8_t *)ftr__align_down((uintptr_t)regs - count * stride - masks, 64);
 	if (saved < stride)
 		widen(area, count, stride, saved);
 	head->mark = (head->mark & ~(uint32_t)FTR__MARK_WIDTH) | (uint32_t)stride / 16 << 8;

@@ -63,6 +63,10 @@ extern unsigned ftr__vectors_limit __attribute__((visibility("hidden")));
 /* Mask registers have 64 bits, not 16.  For the callers. */
 extern uint32_t ftr__x86_wide_masks __attribute__((visibility("hidden")));
 
+/* The registers of the frame as they lie there, register n at n * *stride; at
+ * least the low 16 bytes of each.  NULL: none was saved. */
+void *ftr__x86_vectors_saved(struct ftr_regs *regs, unsigned count, uintptr_t *stride);
+
 /* Register n of the frame at `regs`, saved in full width from now on. */
 void *ftr__x86_vector(struct ftr_regs *regs, unsigned n, unsigned count, size_t *width);
 

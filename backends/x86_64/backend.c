@@ -15,6 +15,7 @@
 #include "backends/x86/vectors.h"
 #include "backends/x86/x87.h"
 #include "backends/x86_64/frame.h"
+#include "backends/x86_64/typed.h"
 #include "lib/thread.h"
 
 enum { SLOT_SIZE = 16, SLOT_DATA = 8, JUMP_SIZE = 16, JUMP_DATA = 16 };
@@ -415,15 +416,17 @@ static uintptr_t *regs_return2(struct ftr_regs *regs)
 	return (uintptr_t *)&regs->pt.rdx;
 }
 
+FTR__BARE unsigned ftr__x86_64_vectors(const struct ftr_regs *regs)
+{
+	if (!(regs->head.mark & FTR__MARK_ALL))
+		return 8;
+	return (regs->head.mark & FTR__X86_MARK_STRIDE) == 64 / 16 << FTR__X86_MARK_STRIDE_SHIFT
+		       ? 32 : 16;
+}
+
 static void *regs_vector(struct ftr_regs *regs, unsigned n, size_t *width)
 {
-	unsigned count = 8;
-
-	if (regs->head.mark & FTR__MARK_ALL)
-		count = (regs->head.mark & FTR__X86_MARK_STRIDE) ==
-					64 / 16 << FTR__X86_MARK_STRIDE_SHIFT
-				? 32 : 16;
-	return ftr__x86_vector(regs, n, count, width);
+	return ftr__x86_vector(regs, n, ftr__x86_64_vectors(regs), width);
 }
 
 static const struct ftr_backend backend = {
@@ -496,6 +499,7 @@ static const struct ftr_backend backend = {
 	.regs_return = regs_return,
 	.regs_return2 = regs_return2,
 	.regs_vector = regs_vector,
+	.typed = &ftr__x86_64_typed,
 	.just_return = (uintptr_t)ftr__x86_64_just_return,
 };
 

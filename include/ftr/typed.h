@@ -73,6 +73,40 @@ FTR_API void ftr_signature_free(struct ftr_signature *signature);
 typedef void (*ftr_typed_fn)(struct ftr_call *call, void **args, void *ret, void *data);
 
 /**
+ * An entry handler that gets the arguments.
+ *
+ * @param args  a pointer to each argument, as for ftr_typed_fn: what is written
+ *              there the function gets, and the groups that come after.
+ * @param data  the group's (ftr_group_options.data).
+ * @return 0; non-zero cancels this call's exit handler.
+ */
+typedef int (*ftr_typed_entry_fn)(struct ftr_call *call, void **args, void *data);
+
+/**
+ * Let a group have typed handlers, in place of those it was made with.
+ *
+ * All functions that the group comes to hold are taken to have the signature.
+ * The rules for handlers hold (ftr_entry_fn).  The stack holds a copy of the
+ * arguments twice while they run.
+ *
+ * @param group      is not attached, and has not FTR_GROUP_NO_SIMD.
+ * @param signature  may be freed after.
+ * @param entry      called before the function; or NULL.
+ * @param exit       called when it returns, with the arguments as they came to
+ *                   the group (not as they are by now), and its result, which it
+ *                   may change; or NULL.  A struct that is returned in memory is
+ *                   where the caller wants it.  Of a frame that was unwound past
+ *                   (FTR_GROUP_UNWOUND_EXITS) ret is NULL.
+ * @return 0; -EINVAL: a NULL, no handler, not a group, FTR_GROUP_NO_SIMD; -EBUSY:
+ * the group is attached, or a thread may still be in its handler; -EOPNOTSUPP: an
+ * exit handler with more than 4,096 bytes of arguments, or on a thread with a
+ * hardware shadow stack; -ENOMEM; or an error of ftr_init().
+ * Context: any thread.
+ */
+FTR_API int ftr_group_set_typed(struct ftr_group *group, const struct ftr_signature *signature,
+				ftr_typed_entry_fn entry, ftr_typed_fn exit);
+
+/**
  * Make a C function of a handler, for callers that want a function pointer.
  *
  * @param closure    receives it; free it by ftr_closure_free().

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * T2: typed handlers of groups, at every signature of the table, by both callers.
+ */
+#include "tests/live/live.h"
+#include "tests/typed/cases.h"
+
+static const struct typed_case *now;
+static unsigned entries, exits;
+static int data_of_it;
+static int entry_result;
+
+static void expect(const struct typed_value *v, const void *is, const void *expected,
+		   const char *what, unsigned number)
+{
+	ck_assert_msg(v->equal(is, expected), "%s %u of %s", what, number, now->prototype);
+}
+
+static int seeing(struct ftr_call *call, void **args, void *data)
+{
+	entries++;
+	ck_assert_ptr_eq(data, &data_of_it);
+	for (unsigned i = 0; i < now->n; i++)
+		expect(&now->args[i], args[i], now->args[i].in, "entry's argument", i + 1);
+	return entry_result;
+}
+
+/** Gives the function other values than its caller. */
+static int changing(struct ftr_call *call, void **args, void *data)
+{
+	seeing(call, args, data);
+	for (unsigned i = 0; i < now->n; i++)
+		memcpy(args[i], now->args[i].other, now->args[i].size);
+	return 0;
+}
+
+/** Gives it one other value, which one by `one`. */
+static unsigned one;
+static int changing_one(struct ftr_call *call, void **args, void *data)
+{
+	seeing(call, args, data);
+	memcpy(args[one], now->args[one].other, now->args[one].size);
+	return 0;
+}
+
+static void seeing_exit(struct ftr_call *call, void **args, void *ret, void *data)
+{
+	exits++;
+	ck_assert_ptr_eq(data, &data_of_it);
+	for (unsigned i = 0; i < now->n; i++)
+		expect(&now->args[i], args[i], now->args[i].in, "exit's argument", i + 1);
+	if (now->result.size)
+		expect(&now->result, ret, now->result.in, "exit's result", 0);
+	else
+		ck_assert_ptr_null(ret);
+}
+
+static void changing_exit(struct ftr_call *call, void **args, void *ret, void *data)
+{
+	seeing_exit(call, args, ret, data);
+	if (now->result.size)
+		memcpy(ret, now->result.other, now->result.size);
+}
+
+/** Call the case's function; the handlers ran as often. */
+static void call(unsigned n_entries, unsigned n_exits)
+{
+	entries = exits = 0;
+	memset(now->result.seen ? now->result.seen : &entries, 0x55, now->result.size);
+	for (unsigned i = 0; i < now->n; i++)
+		memset(now->args[i].seen, 0x55, now->args[i].size);
+	now->call(now->function);
+	ck_assert_msg(entries == n_entries && exits == n_exits, "%u entries, %u exits of %s",
+		      entries, exits, now->prototype);
+}
+
+static void check_arguments(bool others, unsigned except)
+{
+	for (unsigned i = 0; i < now->n; i++)
+		expect(&now->args[i], now->args[i].seen,
+		       others != (i == except) ? now->args[i].other : now->args[i].in,
+		       "function's argument", i + 1);
+}
+
+static void check_result(bool other)
+{
+	if (now->result.size)
+		expect(&now->result, now->result.seen, other ? now->result.other : now->result.in,
+		       "caller's result", 0);
+}
+
+static void set(struct ftr_group *group, const struct ftr_signature *signature,
+		ftr_typed_entry_fn entry, ftr_typed_fn exit)
+{
+	ck_ok(ftr_group_set_typed(group, signature, entry, exit));
+	ck_ok(ftr_group_attach(group));
+}
+
+static int plain(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+		 struct ftr_regs *regs)
+{
+	ck_abort_msg("the plain handler of a typed group ran");
+}
+
+static struct ftr_group *group_for(uint32_t flags)
+{
+	struct ftr_group_options options = FTR_GROUP_OPTIONS_INIT;
+	struct ftr_group *group;
+	uintptr_t ip = (uintptr_t)now->function;
+
+	options.entry = plain;
+	options.data = &data_of_it;
+	options.flags = flags;
+	ck_ok(ftr_group_new(&group, &options));
+	ck_assert_int_eq(ftr_group_filter_ips(group, &ip, 1, 0), 1);
+	return group;
+}
+
+/* A few of the arguments are large. */
+static bool fits_exits(void)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < now->n; i++)
+		size += (now->args[i].size + 15) / 16 * 16;
+	return size <= FTR_ENTRY_DATA_MAX;
+}
+
+static void check_entries(struct ftr_group *group, const struct ftr_signature *signature)
+{
+	set(group, signature, seeing, NULL);
+	call(1, 0);
+	check_arguments(false, now->n);
+	check_result(false);
+	ck_ok(ftr_group_detach(group));
+
+	set(group, signature, changing, NULL);
+	call(1, 0);
+	check_arguments(true, now->n);
+	check_result(false);
+	ck_ok(ftr_group_detach(group));
+
+	one = now->n ? entries % now->n : 0;
+	if (!now->n)
+		return;
+	one = (unsigned)(now - typed_cases) % now->n;
+	set(group, signature, changing_one, NULL);
+	call(1, 0);
+	check_arguments(false, one);
+	ck_ok(ftr_group_detach(group));
+}
+
+static void check_exits(struct ftr_group *group, const struct ftr_signature *signature)
+{
+	if (!fits_exits()) {
+		ck_fails(ftr_group_set_typed(group, signature, NULL, seeing_exit), -EOPNOTSUPP);
+		return;
+	}
+	set(group, signature, NULL, seeing_exit);
+	call(0, 1);
+	check_arguments(false, now->n);
+	check_result(false);
+	ck_ok(ftr_group_detach(group));
+
+	/* What the entry changes the exit does not see. */
+	set(group, signature, changing, changing_exit);
+	call(1, 1);
+	check_arguments(true, now->n);
+	check_result(true);
+	ck_ok(ftr_group_detach(group));
+
+	set(group, signature, seeing, changing_exit);
+	entry_result = 1;
+	call(1, 0);
+	entry_result = 0;
+	check_result(false);
+	ck_ok(ftr_group_detach(group));
+}
+
+static void every_signature(uint32_t flags)
+{
+	for (unsigned i = 0; i < typed_n_cases; i++) {
+		struct ftr_signature *signature;
+
+		now = &typed_cases[i];
+		ck_ok(ftr_signature_parse(&signature, now->prototype));
+		struct ftr_group *group = group_for(flags);
+		check_entries(group, signature);
+		check_exits(group, signature);
+		ck_ok(ftr_group_free(group));
+		ftr_signature_free(signature);
+	}
+}
+
+START_TEST(test_every_signature)
+{
+	every_signature(0);
+}
+END_TEST
+
+START_TEST(test_every_signature_with_all_registers)
+{
+	every_signature(FTR_GROUP_REGS | FTR_GROUP_ALL_VECTORS);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("typed handlers");
+
+	LIVE_CASE(suite, test_every_signature, 60);
+	LIVE_CASE(suite, test_every_signature_with_all_registers, 60);
+	return live_main(suite);
+}
