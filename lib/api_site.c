@@ -119,9 +119,16 @@ static int holders_locked(void *arg)
 	if (!slot)
 		return 0;
 	const struct ftr__set *set = ftr__slot_owner(slot);
-	for (size_t i = 0; i < set->n && i < h->n; i++)
-		h->groups[i] = set->members[i].group;
-	return (int)set->n;
+	size_t n = 0;
+	for (size_t i = 0; i < set->n; i++) {
+		/* What takes the function's place is no group to anybody else. */
+		if (set->members[i].flags & FTR__MEMBER_REPLACES)
+			continue;
+		if (n < h->n)
+			h->groups[n] = set->members[i].group;
+		n++;
+	}
+	return (int)n;
 }
 
 FTR_API int ftr_site_groups(const struct ftr_site *site, struct ftr_group **groups, size_t n)

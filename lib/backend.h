@@ -156,6 +156,11 @@ struct ftr_backend {
 	 * words.caller.
 	 */
 	void (*cells_emit)(uint8_t *code, uintptr_t at, size_t n, size_t data_distance);
+	/* Jumps to where the words say that lie data_distance behind the first
+	 * (lib/near.h); size 0: everything is within reach. */
+	uint8_t near_size;
+	void (*near_emit)(uint8_t *code, size_t n, size_t data_distance);
+	struct ftr__slot_cfi near_cfi;
 	uint8_t cell_enter;      /* where in a cell a return enters it */
 	uint8_t cell_return;     /* what a cell's call pushes: offset in the cell */
 	struct ftr__slot_cfi cell_cfi;

@@ -82,7 +82,8 @@ FTR__BARE static void run_each(const struct ftr__set *set, uintptr_t ip, uintptr
 		const struct ftr__member *m = &set->members[i];
 		if (ftr__dispatch_excluded(m->group, tid))
 			continue;
-		if (nested && (ftr__self->quiet || !(m->flags & FTR_GROUP_REENTRANT))) {
+		if (nested && !(m->flags & FTR__MEMBER_REPLACES) &&
+		    (ftr__self->quiet || !(m->flags & FTR_GROUP_REENTRANT))) {
 			miss(m->group);
 			continue;
 		}

@@ -238,7 +238,8 @@ FTR__BARE static uint64_t run_entries(struct call *call)
 		if (ftr__dispatch_excluded(m->group, call->self->tid))
 			continue;
 		if ((exits && !call->record) ||
-		    (call->nested && (call->self->quiet || !(m->flags & FTR_GROUP_REENTRANT)))) {
+		    (call->nested && !(m->flags & FTR__MEMBER_REPLACES) &&
+		     (call->self->quiet || !(m->flags & FTR_GROUP_REENTRANT)))) {
 			miss(m);
 			continue;
 		}

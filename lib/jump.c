@@ -58,9 +58,7 @@ static struct ftr__jumps *take_spare(const struct ftr__module *m)
 	return NULL;
 }
 
-/* Near above the text, where slots lie too (lib/slot.c tells why), else above
- * or below it. */
-static int reserve(const struct ftr__module *m, size_t code_size, size_t data_size,
+int ftr__jump_reserve(const struct ftr__module *m, size_t code_size, size_t data_size,
 		   uintptr_t *at)
 {
 	uintptr_t reach = ftr__backend->reach ? ftr__backend->reach : UINTPTR_MAX / 2;
@@ -99,7 +97,7 @@ static int make(const struct ftr__module *m, struct ftr__jumps *jumps)
 	size_t n = code_size / size;
 	size_t data_size = ftr__align_up(n * sizeof(struct words), PAGE);
 	uintptr_t at;
-	int result = reserve(m, code_size, data_size, &at);
+	int result = ftr__jump_reserve(m, code_size, data_size, &at);
 
 	if (result)
 		return result;

@@ -26,6 +26,13 @@ uintptr_t ftr__jump_stub(const struct ftr__module *module, const struct ftr_site
 void ftr__jump_lead(const struct ftr__module *module, const struct ftr_site *site,
 		    uint32_t slot);
 
+/*
+ * Reserve room that the module's text reaches (lib/exec.h): near above it, where
+ * slots lie too (lib/slot.c tells why), else above or below it.
+ */
+int ftr__jump_reserve(const struct ftr__module *module, size_t code_size, size_t data_size,
+		      uintptr_t *at);
+
 /* The module went. */
 void ftr__jump_forget(struct ftr__module *module);
 

@@ -19,6 +19,8 @@ struct ftr__member {
 	uint64_t epoch;
 	/* When the group was attached: later ones come first. */
 	uint64_t order;
+	/* FTR__MEMBER_REPLACES: where a site jumps that has this member alone. */
+	uintptr_t jump;
 	/* NULL: none, or the group was detached since (H8). */
 	ftr_exit_fn exit;
 	uint32_t data_size; /* of the entry's data block */
@@ -37,7 +39,10 @@ enum {
 	 * own set (lib/record.h). */
 	FTR__SET_RETIRED = 1 << 18,
 	FTR__SET_HOOKED = 1 << 19,
-	FTR__SET_RECORD = 1 << 20
+	FTR__SET_RECORD = 1 << 20,
+	/* The group lets another function take the place of one (lib/replace.h):
+	 * its handler runs whatever the others may. */
+	FTR__MEMBER_REPLACES = 1 << 21
 };
 
 /* How many exit handlers a site can have: bits of a record's `pending`. */
@@ -110,6 +115,12 @@ static inline struct ftr__set *ftr__set_of(const struct ftr__set *set)
 	if (!(set->any & FTR__SET_HOOKED))
 		return (struct ftr__set *)set;
 	return set->hooks ? set->hooks : set->arg;
+}
+
+/* Where sites jump that have a replacement alone; 0: this is another set. */
+static inline uintptr_t ftr__set_jump(const struct ftr__set *set)
+{
+	return set->n == 1 && set->any & FTR__MEMBER_REPLACES ? set->members[0].jump : 0;
 }
 
 /* What has to be saved for all members. */

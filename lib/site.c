@@ -13,12 +13,19 @@ uintptr_t ftr__site_target(uint32_t slot)
 	return slot ? ftr__slot_address(slot) : 0;
 }
 
+uintptr_t ftr__site_jump(uint32_t slot)
+{
+	return slot ? ftr__set_jump(ftr__set_of(ftr__slot_owner(slot))) : 0;
+}
+
 void ftr__site_encode(const struct ftr__module *module, const struct ftr_site *site,
 		      uint32_t slot, bool jumps, uint8_t *bytes)
 {
-	if (slot && jumps)
+	uintptr_t direct = ftr__site_jump(slot);
+
+	if (direct || (slot && jumps))
 		ftr__backend->text.encode_jump(bytes, site->length, site->ip,
-					       ftr__jump_stub(module, site));
+					       direct ? direct : ftr__jump_stub(module, site));
 	else
 		ftr__backend->text.encode(bytes, site->length, site->ip, ftr__site_target(slot));
 }

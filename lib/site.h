@@ -43,6 +43,10 @@ struct ftr__module;
 /* The address that stands for a slot in a span: its code, or 0 for none. */
 uintptr_t ftr__site_target(uint32_t slot);
 
+/* Where a site with the slot of a lone replacement jumps instead of calling it; 0:
+ * it is another slot. */
+uintptr_t ftr__site_jump(uint32_t slot);
+
 /* The bytes of a site: a nop, the call of a slot, or a jump to its stub. */
 void ftr__site_encode(const struct ftr__module *module, const struct ftr_site *site,
 		      uint32_t slot, bool jumps, uint8_t *bytes);

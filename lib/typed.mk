@@ -2,11 +2,14 @@
 
 # Signatures, typed calls, replacement.
 libftr_core_la_SOURCES += \
+	lib/api_replace.c \
 	lib/api_typed.c \
 	lib/cparse.c lib/cparse.h \
 	lib/cspec.c \
 	lib/ctypes.c lib/ctypes.h \
+	lib/near.c lib/near.h \
 	lib/prototype.c lib/prototype.h \
+	lib/replace.c lib/replace.h \
 	lib/signature.c lib/signature.h \
 	lib/stored.c lib/stored.h \
 	lib/typed.c lib/typed.h \

@@ -317,7 +317,14 @@ static size_t list_run(struct update *u, const struct ftr__run *run, uintptr_t *
 	return n;
 }
 
-/* Sites that jump, each to a stub of its own: one by one. */
+/* Sites that jump, before or after. */
+static bool is_literal(const struct ftr__run *run)
+{
+	return run->jumped || run->jumps || ftr__site_jump(run->before) ||
+	       ftr__site_jump(run->after);
+}
+
+/* Each to a stub of its own, or to what takes its function's place: one by one. */
 static void add_jumps(struct update *u, const struct ftr__run *run, struct ftr__patches *patches)
 {
 	for (size_t i = run->first; i < run->first + run->n; i++) {
@@ -342,7 +349,7 @@ static void add_run(struct update *u, const struct ftr__run *run, struct ftr__pa
 {
 	uintptr_t *ips = patches->ips + patches->n;
 
-	if (run->jumped || run->jumps) {
+	if (is_literal(run)) {
 		add_jumps(u, run, patches);
 		return;
 	}
@@ -400,7 +407,7 @@ static size_t count_spans(const struct update *u)
 	size_t n = 0;
 
 	for (size_t i = 0; i < u->n_runs; i++)
-		n += u->runs[i].jumped || u->runs[i].jumps ? u->runs[i].n : 1;
+		n += is_literal(&u->runs[i]) ? u->runs[i].n : 1;
 	return n;
 }
 

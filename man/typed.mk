@@ -6,5 +6,9 @@ dist_man_MANS += \
 	man/ftr_closure_free.3 \
 	man/ftr_closure_new.3 \
 	man/ftr_group_set_typed.3 \
+	man/ftr_replace.3 \
+	man/ftr_replace_many.3 \
+	man/ftr_restore.3 \
+	man/ftr_restore_many.3 \
 	man/ftr_signature_free.3 \
 	man/ftr_signature_parse.3

@@ -7,7 +7,8 @@ TESTS += $(typed_tests)
 typed_tests = \
 	tests/unit/test_prototype \
 	tests/typed/test_closures \
-	tests/typed/test_handlers
+	tests/typed/test_handlers \
+	tests/live/test_replace
 
 tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
 tests_unit_test_prototype_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -32,4 +33,8 @@ tests_typed_test_handlers_SOURCES = tests/typed/test_handlers.c tests/typed/case
 	$(load_live_sources)
 tests_typed_test_handlers_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_typed_test_handlers_LDADD = tests/typed/table.o libftr.la $(CHECK_LIBS)
+
+tests_live_test_replace_SOURCES = tests/live/test_replace.c $(load_live_sources)
+tests_live_test_replace_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_replace_LDADD = libftr.la $(CHECK_LIBS)
 endif

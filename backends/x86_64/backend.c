@@ -18,7 +18,7 @@
 #include "backends/x86_64/typed.h"
 #include "lib/thread.h"
 
-enum { SLOT_SIZE = 16, SLOT_DATA = 8, JUMP_SIZE = 16, JUMP_DATA = 16 };
+enum { SLOT_SIZE = 16, SLOT_DATA = 8, JUMP_SIZE = 16, JUMP_DATA = 16, NEAR_SIZE = 16 };
 
 #define CALLERS(kind)                                                             \
 	void ftr__x86_64_args_##kind(void), ftr__x86_64_regs_##kind(void),        \
@@ -125,6 +125,23 @@ static void jumps_emit(uint8_t *code, uintptr_t at, size_t n, size_t data_distan
 		__builtin_memset(end, FTR__X86_INT3, JUMP_SIZE - 12);
 	}
 }
+
+/* jump i:   ff 25 disp32   jmp *word_i(%rip)
+ *           cc ...                                    */
+static void near_emit(uint8_t *code, size_t n, size_t data_distance)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t word = data_distance + i * sizeof(uintptr_t) - i * NEAR_SIZE;
+		uint8_t *end = by_word(code + i * NEAR_SIZE, JMP_WORD, word - 6);
+
+		__builtin_memset(end, FTR__X86_INT3, NEAR_SIZE - 6);
+	}
+}
+
+static const uint8_t near_cfi[] = {
+	0x0c, 7, 8,   /* DW_CFA_def_cfa: column 7 (rsp) + 8 */
+	0x80 | 16, 1, /* DW_CFA_offset: column 16 at CFA - 8 */
+};
 
 /* Before its push the parent comes next, after it the traced function. */
 static const uint8_t jump_cfi[] = {
@@ -475,6 +492,9 @@ static const struct ftr_backend backend = {
 	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,
 	.exit_caller = exit_caller,
+	.near_size = NEAR_SIZE,
+	.near_emit = near_emit,
+	.near_cfi = { near_cfi, sizeof near_cfi, 16 },
 	.jump_size = JUMP_SIZE,
 	.jumps_emit = jumps_emit,
 	.jump_cfi = { jump_cfi, sizeof jump_cfi, 16 },

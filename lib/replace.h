@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replacement (T1, T2).  Floor 5; under the library's lock and the loader's.
+ *
+ * A replaced function's site is held by a group of the library's own, of which the
+ * handler lets execution go on elsewhere: so it is exclusive as FTR_GROUP_IPMODIFY
+ * is, other groups' handlers come first, and a batch changes many.  Where nothing
+ * else is on the site, that jumps there itself (lib/site.c).
+ */
+#ifndef FTR__REPLACE_H
+#define FTR__REPLACE_H
+
+#include "lib/group.h"
+
+struct ftr__replacement {
+	uintptr_t fn;
+	uintptr_t with;
+	uintptr_t original;
+	struct ftr_group *group;
+	/* Of a typed one: what made `with`. */
+	struct ftr__around *around;
+	/* Restored by the update of this number: a thread may be on its way. */
+	uint64_t left_at;
+	struct ftr__replacement *next;
+};
+
+/* Of a function; NULL: it is not replaced. */
+struct ftr__replacement *ftr__replacement_find(uintptr_t fn);
+
+/* Make one of a function with a site; not in force yet.  -ENOENT, -EOPNOTSUPP,
+ * -EINVAL, -EBUSY, -ENOMEM, -ENOSPC, -EACCES. */
+int ftr__replacement_new(struct ftr__replacement **replacement, uintptr_t fn, uintptr_t with);
+/* Never was in force. */
+void ftr__replacement_drop(struct ftr__replacement *replacement);
+
+/* All, or none, in one batch.  Those that are put out of force are kept until
+ * ftr__replacements_left(). */
+int ftr__replacements_begin(struct ftr__replacement *const *list, size_t n);
+int ftr__replacements_end(struct ftr__replacement *const *list, size_t n);
+
+/* No handler of a group runs that left up to this update (ftr__group_leavings()). */
+void ftr__replacements_left(uint64_t leavings);
+
+#endif
