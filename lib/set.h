@@ -42,7 +42,9 @@ enum {
 	FTR__SET_RECORD = 1 << 20,
 	/* The group lets another function take the place of one (lib/replace.h):
 	 * its handler runs whatever the others may. */
-	FTR__MEMBER_REPLACES = 1 << 21
+	FTR__MEMBER_REPLACES = 1 << 21,
+	/* Its handlers want the struct ftr__hooking of their call (lib/exit.h). */
+	FTR__MEMBER_HOOKING = 1 << 22
 };
 
 /* How many exit handlers a site can have: bits of a record's `pending`. */
