@@ -62,6 +62,63 @@ _Static_assert(offsetof(struct ftr__cell_words, parent) == FTR__CELL_PARENT, "pa
 _Static_assert(offsetof(struct ftr__cell_words, body) == FTR__CELL_BODY, "body");
 _Static_assert(offsetof(struct ftr__cell_words, caller) == FTR__CELL_CALLER, "caller");
 
+/*
+ * Moving instructions elsewhere (backends/x86/relocate.h tells what is kept).
+ *
+ * Room for what becomes of a run: its first instructions, as many as it takes
+ * to have `least` bytes, and a jump to what follows them.
+ */
+enum { FTR__MOVED_INSNS = 16, FTR__MOVED_STEPS = 12, FTR__MOVED_MOST = 512 };
+
+struct ftr__run {
+	const uint8_t *bytes; /* what stands at `from`, before anybody wrote there */
+	size_t room;          /* how many bytes there are */
+	uintptr_t from;
+	size_t least;         /* 1: one instruction */
+	uintptr_t to;         /* where the copy is to stand */
+	size_t out_room;
+	/* Branches from the run to the run stay in the copy: for bytes that are
+	 * about to be overwritten. */
+	bool inwards;
+};
+
+/*
+ * While the copy runs, from byte `at` of it on: the program's sp is `sp` bytes
+ * above the register; where `reg` is one (by its number in instructions), its
+ * value of before lies `saved_at` bytes above the register.
+ */
+struct ftr__moved_step {
+	uint16_t at;
+	int16_t sp;
+	uint8_t reg, saved_at;
+};
+
+struct ftr__moved {
+	size_t from_size;   /* of the instructions that were moved, all of them whole */
+	size_t to_size;
+	bool goes_on;       /* the last may fall through: the copy ends in a jump */
+	unsigned n;         /* where each instruction is, and is now */
+	struct {
+		uint8_t from;
+		uint16_t to;
+	} insns[FTR__MOVED_INSNS];
+	unsigned n_steps;   /* of the first instructions, as far as there is room */
+	struct ftr__moved_step steps[FTR__MOVED_STEPS];
+};
+
+/* An instruction, as far as a walk through a function goes. */
+struct ftr__insn {
+	size_t length;
+	bool ends;          /* what follows is not reached through it */
+	bool branches;      /* it may go to `target`: jmp, jcc, loop, call */
+	bool calls;         /* and come back */
+	bool indirect;      /* it goes where a register or memory says */
+	bool sets_thread;   /* it may set what thread-local variables are found by */
+	bool no_code;       /* a breakpoint, or undefined on purpose */
+	uintptr_t target;
+	const char *refused; /* why it can't be moved; NULL: it can */
+};
+
 /* In the trap handler: the address of a stub that pushes `next` and goes to
  * `target` (lib/stub.h); 0: none is to be had. */
 typedef uintptr_t ftr__stub_fn(uintptr_t next, uintptr_t target);
@@ -87,6 +144,17 @@ struct ftr_backend {
 				 struct ftr__form *form);
 	/* Calls to targets within reach, and nops. */
 	struct ftr__text_ops text;
+
+	/* Decode the instruction that is run at ip.  false: there is none. */
+	bool (*decode)(const uint8_t *bytes, size_t room, uintptr_t ip, struct ftr__insn *insn);
+	/* Its length alone, which takes less; 0: there is none. */
+	size_t (*insn_length)(const uint8_t *bytes, size_t room);
+	/*
+	 * Make a copy of instructions that does the same elsewhere.  0; with a
+	 * sentence: -EILSEQ, there are others than instructions; -EOPNOTSUPP, one
+	 * can't be moved, or the code ends before `least` bytes; -ENOSPC.
+	 */
+	int (*relocate)(const struct ftr__run *run, uint8_t *out, struct ftr__moved *moved);
 
 	/* --- traps; async-signal-safe, no traced code --- */
 

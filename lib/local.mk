@@ -50,8 +50,10 @@ libftr_core_la_SOURCES = \
 	lib/run.c lib/run.h \
 	lib/state.c lib/state.h \
 	lib/update.c lib/update.h \
+	backends/x86/decode.c backends/x86/decode.h \
 	backends/x86/insn.c backends/x86/insn.h \
 	backends/x86/poke.c backends/x86/poke.h \
+	backends/x86/relocate.c backends/x86/relocate.h \
 	backends/x86/trap.c backends/x86/trap.h \
 	backends/x86/vectors.c backends/x86/vectors.h \
 	backends/x86/x87.c backends/x86/x87.h
@@ -80,11 +82,11 @@ include lib/typed.mk
 # and handlers that promise to leave these alone call the accessors.
 libftr_core_la_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(FFI_CFLAGS) -fvisibility=hidden \
 	-fasynchronous-unwind-tables -mgeneral-regs-only
-libftr_core_la_LIBADD = $(ELF_LIBS) $(FFI_LIBS)
+libftr_core_la_LIBADD = $(ELF_LIBS) $(FFI_LIBS) $(ZYDIS_LIBS)
 
 lib_LTLIBRARIES = libftr.la
 libftr_la_SOURCES =
-libftr_la_LIBADD = libftr_core.la $(ELF_LIBS) $(FFI_LIBS)
+libftr_la_LIBADD = libftr_core.la $(ELF_LIBS) $(FFI_LIBS) $(ZYDIS_LIBS)
 libftr_la_LDFLAGS = -version-info $(FTR_LT_VERSION) -no-undefined \
 	-Wl,--version-script=$(top_srcdir)/lib/libftr.map \
 	-Wl,-z,nodelete -Wl,-z,now -Wl,-z,noexecstack $(UNWIND_LIBS)

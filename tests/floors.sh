@@ -3,7 +3,7 @@
 # floors.sh [TREE]: holds the #include lines of lib/ and backends/ against the
 # list lib/floors.txt ("floor path" a line).  A file includes only its own floor
 # or lower ones; every file is listed, and every line of the list is a file; one
-# file at most sees libelf, one libffi.
+# file at most sees libelf, one libffi, one Zydis.
 tree=${1:-${srcdir:-.}}
 list=$tree/lib/floors.txt
 
@@ -33,6 +33,7 @@ includes() {
 } | awk '
 function bad(text) { print "floors: " text; wrong++ }
 
+# What one file alone may see.
 function directory(path) { sub(/\/?[^\/]*$/, "", path); return path }
 
 # As the compiler looks: beside the including file, then from the top.
@@ -73,6 +74,8 @@ $1 == "include" {
 		elf[$2] = 1
 	if ($4 == "ffi.h")
 		ffi[$2] = 1
+	if ($4 ~ /^Zydis\//)
+		zydis[$2] = 1
 	target = resolve($2, $4)
 	if (target == "" && $4 ~ /^(lib|backends)\//)
 		bad($2 ":" $3 " includes " $4 ", which is no file")
@@ -88,6 +91,7 @@ END {
 			bad("listed, but no file: " path)
 	alone(elf, "libelf")
 	alone(ffi, "libffi")
+	alone(zydis, "Zydis")
 	if (!files || !edges)
 		bad("nothing to check: " files + 0 " files, " edges + 0 " includes")
 	print "floors: " files + 0 " files, " edges + 0 " includes among them, " wrong + 0 " wrong"

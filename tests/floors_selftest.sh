@@ -71,6 +71,9 @@ expect 1 'more than one file sees libelf'
 echo '#include <ffi.h>' | tee -a "$tree/lib/batch.c" >>"$tree/lib/tools.c"
 expect 1 'more than one file sees libffi'
 
+echo '#include <Zydis/Zydis.h>' | tee -a "$tree/lib/tools.c" >>"$tree/lib/batch.c"
+expect 1 'more than one file sees Zydis'
+
 echo '#include "lib/gone.h"' >>"$tree/lib/batch.c"
 expect 1 'lib/batch.c:3 includes lib/gone.h, which is no file'
 

@@ -20,6 +20,7 @@ include tests/stress.mk
 include tests/exits.mk
 include tests/hazards.mk
 include tests/typed.mk
+include tests/probes.mk
 
 # The tree itself.
 tree_tests = \

@@ -60,7 +60,7 @@ TESTS += $(unit_tests) $(live_core_tests) $(live_tests)
 
 stress_cppflags = $(AM_CPPFLAGS) $(CHECK_CFLAGS) $(arch_cppflags)
 # With the unwinder, as the shared library is linked: copies of the callers need it.
-stress_core = libftr_core.la $(ELF_LIBS) $(CHECK_LIBS) $(UNWIND_LIBS)
+stress_core = libftr_core.la $(ELF_LIBS) $(ZYDIS_LIBS) $(CHECK_LIBS) $(UNWIND_LIBS)
 stress_lib = libftr.la $(CHECK_LIBS)
 live_common = tests/live/live.c tests/live/live.h tests/live/sites.S \
 	tests/live/x86_64/arch.h tests/live/i386/arch.h

@@ -11,6 +11,7 @@
 
 #include "backends/x86/insn.h"
 #include "backends/x86/poke.h"
+#include "backends/x86/relocate.h"
 #include "backends/x86/trap.h"
 #include "backends/x86/vectors.h"
 #include "backends/x86/x87.h"
@@ -471,6 +472,9 @@ static const struct ftr_backend backend = {
 		.fuse = ftr__x86_fuse,
 		.stores_documented = ftr__x86_stores_documented,
 	},
+	.decode = ftr__x86_decode_for_walk,
+	.insn_length = ftr__x86_insn_length,
+	.relocate = ftr__x86_relocate,
 	.trap_address = ftr__x86_trap_address,
 	.trap_sp = ftr__x86_trap_sp,
 	.trap_resume = ftr__x86_trap_resume,
