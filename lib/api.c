@@ -12,11 +12,13 @@
 #include "lib/core.h"
 #include "lib/dispatch.h"
 #include "lib/error.h"
+#include "lib/fault.h"
 #include "lib/grace.h"
 #include "lib/group.h"
 #include "lib/module.h"
 #include "lib/normal.h"
 #include "lib/options.h"
+#include "lib/probe.h"
 #include "lib/rendezvous.h"
 #include "lib/thread.h"
 #include "lib/trap.h"
@@ -79,6 +81,7 @@ FTR_API int ftr_init(const struct ftr_options *options)
 static struct {
 	bool owed;
 	uint64_t ticket, leavings;
+	struct ftr__leaving probes;
 } shutdown_wait;
 
 static int detach_all(void)
@@ -100,19 +103,26 @@ static int detach_all(void)
 
 static int shutdown_locked(void *arg)
 {
-	int result = detach_all();
+	int result = ftr__probes_disable_all();
 
+	if (!result)
+		result = detach_all();
 	if (!result)
 		result = ftr__normal_restore();
 	if (result)
 		return result;
+	if (shutdown_wait.owed)
+		ftr__probes_left(shutdown_wait.probes, false);
 	shutdown_wait.owed = true;
+	shutdown_wait.probes = ftr__probes_leaving();
 	shutdown_wait.ticket = ftr__set_age();
 	shutdown_wait.leavings = ftr__group_leavings();
 	/* A thread may have met a breakpoint and not come to the handler yet:
 	 * only with one thread is there none. */
-	if (ftr__rendezvous_alone())
+	if (ftr__rendezvous_alone()) {
 		ftr__trap_uninstall();
+		ftr__fault_uninstall();
+	}
 	ftr__core_stop();
 	return 0;
 }
@@ -130,6 +140,7 @@ static int wait_for_handlers(void)
 static int shutdown_done(void *arg)
 {
 	ftr__set_reap(shutdown_wait.ticket);
+	ftr__probes_left(shutdown_wait.probes, true);
 	for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
 		ftr__group_left(g, shutdown_wait.leavings);
 	shutdown_wait.owed = false;
@@ -167,6 +178,8 @@ static int stats_locked(void *arg)
 			stats->sites_refused += m->refusals[j].n;
 	}
 	stats->sets = ftr__slot_sets();
+	for (const struct ftr_probe *p = ftr__probe_first(); p; p = p->next)
+		stats->probes += p->state == FTR__PROBE_ENABLED;
 	return 0;
 }
 
@@ -189,6 +202,8 @@ FTR_API int ftr_stats_get(struct ftr_stats *stats)
 	now.missed = ftr__counted(&ftr__dispatch_missed);
 	now.grace_periods = ftr__grace_count;
 	now.last_batch_ns = ftr__batch_last_ns;
+	now.probes_forced = ftr__probes_forced;
+	now.faults = ftr__counted(&ftr__fault_count);
 	now.size = stats->size;
 	memcpy(stats, &now, now.size < sizeof now ? now.size : sizeof now);
 	return 0;
@@ -209,6 +224,19 @@ static void dump_site(FILE *f, const struct ftr__module *m, size_t i)
 	for (uint32_t j = 0; j < set->n; j++)
 		fprintf(f, " %s", set->members[j].group->name);
 	fputc('\n', f);
+}
+
+static void dump_probe(FILE *f, const struct ftr_probe *probe)
+{
+	char name[256];
+
+	ftr__probe_name(probe, name, sizeof name);
+	fprintf(f, "probe %#lx %s %s%s%s hits %llu, missed %llu\n", (unsigned long)probe->addr, name,
+		probe->kind == FTR_PROBE_SITE ? "site" : "breakpoint",
+		probe->state == FTR__PROBE_ENABLED ? "" : " [disabled]",
+		probe->module_number ? "" : " [gone]",
+		(unsigned long long)ftr__counted(&probe->hits),
+		(unsigned long long)ftr__probe_missed(probe));
 }
 
 static void dump_module(FILE *f, const struct ftr__module *m)
@@ -236,8 +264,8 @@ static void dump_totals(FILE *f)
 		(unsigned long long)ftr__trap_count, (unsigned long long)ftr__trap_foreign_count,
 		(unsigned long long)ftr__sync_count, (unsigned long long)ftr__grace_count,
 		(unsigned long long)ftr__counted(&ftr__dispatch_missed));
-	fprintf(f, "# slots %zu, waiting to serve again %zu\n", ftr__slot_count(),
-		ftr__slot_waiting());
+	fprintf(f, "# slots %zu, waiting to serve again %zu, detours %zu\n", ftr__slot_count(),
+		ftr__slot_waiting(), ftr__detour_count());
 }
 
 static int dump_locked(void *arg)
@@ -249,6 +277,8 @@ static int dump_locked(void *arg)
 		for (size_t j = 0; j < modules->list[i]->n_sites; j++)
 			if (modules->list[i]->slots[j])
 				dump_site(f, modules->list[i], j);
+	for (const struct ftr_probe *p = ftr__probe_first(); p; p = p->next)
+		dump_probe(f, p);
 	for (size_t i = 0; i < modules->n; i++)
 		dump_module(f, modules->list[i]);
 	dump_totals(f);

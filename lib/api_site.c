@@ -121,8 +121,9 @@ static int holders_locked(void *arg)
 	const struct ftr__set *set = ftr__slot_owner(slot);
 	size_t n = 0;
 	for (size_t i = 0; i < set->n; i++) {
-		/* What takes the function's place is no group to anybody else. */
-		if (set->members[i].flags & FTR__MEMBER_REPLACES)
+		/* What takes the function's place, or a probe, is no group of the
+		 * program's. */
+		if (set->members[i].flags & (FTR__MEMBER_REPLACES | FTR__MEMBER_PROBE))
 			continue;
 		if (n < h->n)
 			h->groups[n] = set->members[i].group;

@@ -119,6 +119,55 @@ struct ftr__insn {
 	const char *refused; /* why it can't be moved; NULL: it can */
 };
 
+/*
+ * Detours: where a thread goes on that met a probe's breakpoint (lib/point.h).
+ * What a detour's code does:
+ *
+ *     pre     calls the caller of its CALLER word with IP and POINT, then does
+ *             what the displaced instruction would, and goes on behind it
+ *     post    does what the instruction would, calls the caller with POINT and
+ *             where it goes on (NEXT, TARGET or what the instruction says), and
+ *             goes on there
+ *
+ * The caller saves all registers, but for those that are no program's business, in
+ * a struct ftr_regs with ftr_regs_ip() as given to it, calls
+ *
+ *     ftr__probe_pre(regs, point)     or      ftr__probe_post(regs, point)
+ *
+ * of lib/probe_run.c, and loads them again: then it returns to the detour, or goes
+ * on where ftr_backend.regs_resume() said.
+ */
+enum ftr__detour_word {
+	FTR__DETOUR_POINT,
+	FTR__DETOUR_IP,     /* of the displaced instruction */
+	FTR__DETOUR_NEXT,   /* the address behind it */
+	FTR__DETOUR_TARGET, /* where it branches to */
+	FTR__DETOUR_CALLER,
+	FTR__DETOUR_WORDS = 8
+};
+
+struct ftr__detour {
+	const uint8_t *bytes; /* the displaced instruction, as found */
+	size_t room;
+	uintptr_t ip;         /* where it was */
+	uintptr_t at;         /* where the detour is to stand */
+	uintptr_t words;      /* where its words are: within reach */
+	bool post;
+};
+
+/* Where the instruction is in a detour, and what a fault has to be told from. */
+struct ftr__detour_map {
+	uint16_t insn, insn_end;
+	uint8_t length;     /* of the instruction as it was */
+	uint8_t n_steps;
+	uintptr_t target;   /* for the word */
+	struct ftr__moved_step steps[FTR__MOVED_STEPS];
+};
+
+struct ftr__point;
+void ftr__probe_pre(struct ftr_regs *regs, struct ftr__point *point);
+void ftr__probe_post(struct ftr_regs *regs, struct ftr__point *point);
+
 /* In the trap handler: the address of a stub that pushes `next` and goes to
  * `target` (lib/stub.h); 0: none is to be had. */
 typedef uintptr_t ftr__stub_fn(uintptr_t next, uintptr_t target);
@@ -129,6 +178,7 @@ struct ftr_backend {
 	uint8_t slot_size;       /* code bytes of a trampoline slot */
 	uint8_t stub_size;       /* code bytes of a stub; 0: calls are emulated
 				  * on the interrupted stack (P8) */
+	uint8_t detour_size;       /* code bytes of a detour */
 	uint32_t group_flags;    /* the FTR_GROUP_* that this architecture has */
 	uintptr_t reach;         /* a call's target is closer than this; 0: any */
 
@@ -156,12 +206,24 @@ struct ftr_backend {
 	 */
 	int (*relocate)(const struct ftr__run *run, uint8_t *out, struct ftr__moved *moved);
 
+	/* Write a detour.  0, or an error of relocate(). */
+	int (*detour_emit)(const struct ftr__detour *detour, uint8_t *code, struct ftr__detour_map *map);
+	/* The routine for a detour's CALLER. */
+	uintptr_t (*detour_caller)(bool post);
+
 	/* --- traps; async-signal-safe, no traced code --- */
 
 	/* The address of the breakpoint that raised the signal, if one did. */
 	uintptr_t (*trap_address)(const void *ucontext);
+	/* Whether the latest exception of the thread was a breakpoint's: false
+	 * of a thread that never met one. */
+	bool (*trap_raised)(const void *ucontext);
 	uintptr_t (*trap_sp)(const void *ucontext);
 	void (*trap_resume)(void *ucontext, uintptr_t ip);
+	uintptr_t (*trap_ip)(const void *ucontext);
+	/* A fault at a step of a copy: the registers as the original would have
+	 * them. */
+	void (*trap_undo)(void *ucontext, const struct ftr__moved_step *step);
 	/* In a signal frame, from the word that returns to the restorer: where
 	 * the interrupted stack pointer lies.  [1]: the frame of a handler with
 	 * SA_SIGINFO. */

@@ -17,7 +17,10 @@ enum {
 	FTR__BATCH_NORMAL = 2,
 	/* Places that can't be changed are left as they are: `n_way` and `ways`
 	 * of the patches say which. */
-	FTR__BATCH_PARTIAL = 4
+	FTR__BATCH_PARTIAL = 4,
+	/* Literal spans of one byte each, to a breakpoint that stays or from one: stores
+	 * of one byte, which every writer does whole. */
+	FTR__BATCH_BREAKPOINTS = 8
 };
 
 /*

@@ -27,14 +27,16 @@
 
 /* The path from site to handler and the trap handler run between any two
  * instructions of the application: no profiling, sanitizer or stack protector
- * call.  (The whole library is compiled for general registers only.) */
+ * call.  (The whole library is compiled for general registers only.)  And no
+ * probe: a section by itself tells where it is, also in a static program. */
 #if defined(__clang__)
-#define FTR__BARE \
-	__attribute__((no_sanitize("all"), no_stack_protector, patchable_function_entry(0)))
+#define FTR__BARE                                                                  \
+	__attribute__((no_sanitize("all"), no_stack_protector, patchable_function_entry(0), \
+		       section("ftr_bare")))
 #else
 #define FTR__BARE                                                                  \
 	__attribute__((no_sanitize("all"), no_instrument_function, no_stack_protector, \
-		       patchable_function_entry(0)))
+		       patchable_function_entry(0), section("ftr_bare")))
 #endif
 
 /*

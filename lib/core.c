@@ -18,6 +18,7 @@
 #include "lib/module.h"
 #include "lib/normal.h"
 #include "lib/record.h"
+#include "lib/probe.h"
 #include "lib/thread.h"
 #include "lib/trap.h"
 #include "lib/update.h"
@@ -156,6 +157,7 @@ static int start(const struct ftr_options *options)
 	ftr__batch_set_poke(poke);
 	ftr__thread_init();
 	ftr__trap_is_site = ftr__site_is_touched;
+	ftr__points_start();
 	result = ftr__trap_install();
 	if (result)
 		return result;
@@ -260,8 +262,9 @@ static int refresh_sort_out(struct refresh *r)
 			int detached = detach_module(m);
 			if (detached)
 				return detached;
-			m->gone = true;
-		} else if (m && !ftr__module_same(m, &r->loaded.list[i])) {
+			m->gone = m->reread = true;
+		} else if (m && (!ftr__module_same(m, &r->loaded.list[i]) ||
+				 ftr__points_lost(m))) {
 			m->gone = true;
 		}
 		if (m && !m->gone) {
@@ -285,6 +288,15 @@ static bool kept(const struct refresh *r, const struct ftr__module *m)
 	return false;
 }
 
+/* What a module that is still there was read as. */
+static const struct ftr__module *successor(const struct refresh *r, const struct ftr__module *m)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->list[i]->base == m->base && r->list[i]->where == m->where)
+			return r->list[i];
+	return NULL;
+}
+
 /* Nothing is read from or written to the pages of what is gone. */
 static void forget_gone(const struct refresh *r, const struct ftr__modules *before)
 {
@@ -295,6 +307,11 @@ static void forget_gone(const struct refresh *r, const struct ftr__modules *befo
 		for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
 			ftr__group_forget(g, m);
 		ftr__update_forget(m);
+		const struct ftr__module *again = m->reread ? successor(r, m) : NULL;
+		if (again)
+			ftr__probes_rehome(m, again);
+		else
+			ftr__probes_forget(m);
 	}
 }
 

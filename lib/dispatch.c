@@ -90,10 +90,10 @@ FTR__BARE static void run_each(const struct ftr__set *set, uintptr_t ip, uintptr
 		uintptr_t resume = ftr__backend->regs_ip(regs);
 		head->group = m->group;
 		m->entry(ip, parent_ip, m->group, regs);
-		if (!(m->flags & FTR_GROUP_IPMODIFY))
+		if (!(m->flags & FTR__MEMBER_GOES))
 			ftr__backend->regs_set_ip(regs, resume);
 	}
-	if (set->any & FTR_GROUP_IPMODIFY)
+	if (set->any & FTR__MEMBER_GOES)
 		ftr__backend->regs_resume(regs, ftr__backend->regs_ip(regs));
 }
 

@@ -47,6 +47,12 @@ static bool same_program_headers(Elf *file, const ElfW(Phdr) *phdr, size_t phnum
 	return true;
 }
 
+static void note_rseq(struct ftr__elf *elf, const struct ftr__table *table)
+{
+	elf->rseq = table->addr;
+	elf->rseq_size = table->size;
+}
+
 static void note_table(struct ftr__elf *elf, const char *name, const GElf_Shdr *header)
 {
 	struct ftr__table table = { .addr = (uintptr_t)header->sh_addr,
@@ -58,6 +64,8 @@ static void note_table(struct ftr__elf *elf, const char *name, const GElf_Shdr *
 		table.kind = FTR__TABLE_PATCHABLE;
 	else if (!strcmp(name, "__mcount_loc"))
 		table.kind = FTR__TABLE_MCOUNT;
+	else if (!strcmp(name, "__rseq_cs"))
+		return note_rseq(elf, &table);
 	else
 		return;
 	if (elf->n_tables < FTR__TABLES_MAX)

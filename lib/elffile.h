@@ -32,6 +32,8 @@ struct ftr__elf {
 	bool sections;               /* there are section headers */
 	struct ftr__table tables[FTR__TABLES_MAX];
 	size_t n_tables;
+	uintptr_t rseq;              /* the section __rseq_cs; 0: none */
+	size_t rseq_size;
 	struct ftr__function *functions; /* in the order of addresses, one for each */
 	size_t n_functions;
 	char *names;

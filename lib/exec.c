@@ -116,12 +116,38 @@ FTR__BARE bool ftr__exec_seal_quietly(uintptr_t at, const void *code, size_t siz
 	return seal_by_file(at, code, size) || seal_by_mprotect(at, code, size) == 0;
 }
 
+static int refused(long error)
+{
+	return ftr__fail(EACCES, "trampolines can't be made executable (errno %ld): a security"
+			 " policy of the system forbids it", error);
+}
+
 int ftr__exec_seal(uintptr_t at, const void *code, size_t code_size)
 {
 	if (seal_by_file(at, code, code_size))
 		return 0;
 	long result = seal_by_mprotect(at, code, code_size);
-	return !result ? 0
-		       : ftr__fail(EACCES, "trampolines can't be made executable (errno %ld): a"
-					   " security policy of the system forbids it", -result);
+	return result ? refused(-result) : 0;
+}
+
+/* A mapping over another one takes its place while nobody can fault it in. */
+int ftr__exec_replace(uintptr_t at, const void *code, size_t code_size)
+{
+	return seal_by_file(at, code, code_size) ? 0 : refused(EMFILE);
+}
+
+/* Tried on a page of no one's. */
+bool ftr__exec_replaces(void)
+{
+	static bool known;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (known)
+		return true;
+	void *p = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	known = seal_by_file((uintptr_t)p, "", 1);
+	munmap(p, page);
+	return known;
 }

@@ -26,4 +26,12 @@ int ftr__exec_seal(uintptr_t at, const void *code, size_t code_size);
 /* The same without a sentence: async-signal-safe, system calls alone. */
 bool ftr__exec_seal_quietly(uintptr_t at, const void *code, size_t code_size);
 
+/*
+ * The same for pages that threads may be running, of which what they run stays
+ * as it is: in one step.  -EACCES, too, where that can't be done;
+ * ftr__exec_replaces() tells beforehand.
+ */
+int ftr__exec_replace(uintptr_t at, const void *code, size_t code_size);
+bool ftr__exec_replaces(void);
+
 #endif

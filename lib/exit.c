@@ -52,7 +52,7 @@ FTR__BARE static void begin(struct call *call)
 FTR__BARE static void end(struct call *call)
 {
 	FTR__WRITE_ONCE(call->self->hooking, call->hooking.outer);
-	if (call->set->any & FTR_GROUP_IPMODIFY)
+	if (call->set->any & FTR__MEMBER_GOES)
 		ftr__backend->regs_resume(call->regs, ftr__backend->regs_ip(call->regs));
 }
 
@@ -132,7 +132,7 @@ FTR__BARE static void run_exits(struct call *call, bool unwound)
 		call->hooking.data = (char *)r->data + m->data_at;
 		head->group = m->group;
 		exit(r->ip, ftr__record_words(r)->parent, m->group, call->regs);
-		if (!(m->flags & FTR_GROUP_IPMODIFY) || unwound)
+		if (!(m->flags & FTR__MEMBER_GOES) || unwound)
 			ftr__backend->regs_set_ip(call->regs, resume);
 	}
 }
@@ -248,7 +248,7 @@ FTR__BARE static uint64_t run_entries(struct call *call)
 		head->group = m->group;
 		if (!m->entry(call->ip, call->parent_ip, m->group, call->regs) && exits)
 			pending |= (uint64_t)1 << m->exit_bit;
-		if (!(m->flags & FTR_GROUP_IPMODIFY))
+		if (!(m->flags & FTR__MEMBER_GOES))
 			ftr__backend->regs_set_ip(call->regs, resume);
 	}
 	return pending;

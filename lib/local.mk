@@ -7,20 +7,26 @@ libftr_core_la_SOURCES = \
 	lib/api.c \
 	lib/api_exit.c \
 	lib/api_group.c \
+	lib/api_probe.c \
 	lib/api_regs.c \
 	lib/api_site.c \
 	lib/backend.h \
 	lib/batch.c lib/batch.h \
+	lib/boundary.c lib/boundary.h \
 	lib/callers.c lib/callers.h \
+	lib/chain.c lib/chain.h \
 	lib/compiler.h \
 	lib/core.c lib/core.h \
+	lib/detour.c lib/detour.h \
 	lib/discover.c lib/discover.h \
 	lib/dispatch.c lib/dispatch.h \
 	lib/ehframe.c lib/ehframe.h \
+	lib/ehrange.c lib/ehrange.h \
 	lib/elffile.c lib/elffile.h \
 	lib/error.c lib/error.h \
 	lib/exec.c lib/exec.h \
 	lib/exit.c lib/exit.h \
+	lib/fault.c lib/fault.h \
 	lib/filter.c lib/filter.h \
 	lib/grace.c lib/grace.h \
 	lib/hazard.c lib/hazard.h \
@@ -34,6 +40,10 @@ libftr_core_la_SOURCES = \
 	lib/options.h \
 	lib/patches.c lib/patches.h \
 	lib/plan.c lib/plan.h \
+	lib/point.c lib/point.h \
+	lib/probe.c lib/probe.h \
+	lib/probe_run.c \
+	lib/probe_update.c \
 	lib/record.c lib/record.h \
 	lib/rendezvous.c lib/rendezvous.h \
 	lib/set.c lib/set.h \
@@ -51,6 +61,7 @@ libftr_core_la_SOURCES = \
 	lib/state.c lib/state.h \
 	lib/update.c lib/update.h \
 	backends/x86/decode.c backends/x86/decode.h \
+	backends/x86/detour.c backends/x86/detour.h \
 	backends/x86/insn.c backends/x86/insn.h \
 	backends/x86/poke.c backends/x86/poke.h \
 	backends/x86/relocate.c backends/x86/relocate.h \
@@ -63,6 +74,7 @@ libftr_core_la_SOURCES += \
 	backends/i386/frame.h \
 	backends/i386/entry.S \
 	backends/i386/fentry.S \
+	backends/i386/probe.S \
 	backends/i386/syscall.S \
 	backends/i386/x87.S
 endif
@@ -72,6 +84,7 @@ libftr_core_la_SOURCES += \
 	backends/x86_64/frame.h \
 	backends/x86_64/entry.S \
 	backends/x86_64/fentry.S \
+	backends/x86_64/probe.S \
 	backends/x86_64/syscall.S \
 	backends/x86_64/x87.S
 endif

@@ -23,7 +23,8 @@ struct ftr__module {
 	const ElfW(Phdr) *where;     /* identity, not for reading */
 	ElfW(Phdr) *phdr;            /* copied */
 	size_t phnum;
-	struct ftr__elf elf;         /* between reading and adopting */
+	struct ftr__elf elf;         /* between reading and adopting; then what is asked for */
+	bool symbols_read;           /* by lib/boundary.c, after adopting */
 	bool read;                   /* its file was read */
 	uint32_t number;             /* never used twice */
 	struct ftr_site *sites;      /* sorted by address */
@@ -40,6 +41,7 @@ struct ftr__module {
 	struct ftr__jumps *jumps;    /* stubs of its sites (lib/jump.h), or NULL */
 	bool registered;             /* by FTR_MODULE */
 	bool gone;                   /* no longer loaded: its pages are not touched */
+	bool reread;                 /* not gone: another stands for it */
 	const char *note;            /* why there are no sites, or NULL */
 };
 

@@ -109,6 +109,20 @@ static void choose(struct ftr__patches *patches, struct ftr__poke_rules rules)
 		choose_span(patches, &patches->spans[i], &rules);
 }
 
+/* Bytes: no way but this, and none needed. */
+static int choose_bytes(struct ftr__patches *patches)
+{
+	memset(patches->n_way, 0, sizeof patches->n_way);
+	memset(patches->ways, FTR__WAY_ATOMIC, patches->n);
+	patches->n_way[FTR__WAY_ATOMIC] = patches->n;
+	for (size_t i = 0; i < patches->n_spans; i++) {
+		patches->spans[i].mixed = false;
+		memset(patches->spans[i].n_way, 0, sizeof patches->spans[i].n_way);
+		patches->spans[i].n_way[FTR__WAY_ATOMIC] = 1;
+	}
+	return 0;
+}
+
 /* The same for breakpoints alone: nothing has to be looked at. */
 static void choose_int3(struct ftr__patches *patches)
 {
@@ -257,6 +271,8 @@ int ftr__plan(struct ftr__patches *patches, bool direct, unsigned flags, bool *f
 	struct ftr__poke_rules rules = rules_of(direct, flags);
 
 	*fused = false;
+	if (flags & FTR__BATCH_BREAKPOINTS)
+		return choose_bytes(patches);
 	if (flags & FTR__BATCH_PADS)
 		return plan_pads(patches, direct, flags, fused);
 	if (rules.ways == INT3)

@@ -56,7 +56,7 @@ enum ftr__vectors ftr__set_vectors(const struct ftr__set *set)
 /* A lone group's handler is called by the callers themselves. */
 static void choose_run(struct ftr__set *set)
 {
-	bool checked = set->any & (FTR_GROUP_IPMODIFY | FTR__MEMBER_LIMITED);
+	bool checked = set->any & (FTR__MEMBER_GOES | FTR__MEMBER_LIMITED);
 
 	set->run = checked ? ftr__run_checked : ftr__run_members;
 	set->arg = set;
@@ -95,7 +95,7 @@ static bool prepare_exits(struct ftr__set *set)
  * backend has such. */
 static void choose_exit_run(struct ftr__set *set)
 {
-	const uint32_t special = FTR_GROUP_IPMODIFY | FTR_GROUP_REGS | FTR_GROUP_UNWOUND_EXITS |
+	const uint32_t special = FTR__MEMBER_GOES | FTR_GROUP_REGS | FTR_GROUP_UNWOUND_EXITS |
 				 FTR__MEMBER_LIMITED | FTR__MEMBER_HOOKING;
 
 	if (!set->n_exits || set->n != 1 || set->any & special || !ftr__backend->exit_caller)

@@ -234,14 +234,17 @@ static int write_stretch(const struct ftr__text_window *w, const uint8_t *copy, 
 }
 
 /* A span's places, as many in one write as fit a stretch.  Only breakpoints
- * serve here. */
+ * serve here, and bytes. */
 static int pass_mem(const struct ftr__text_window *w, const struct ftr__span *span,
 		    enum ftr__pass pass)
 {
 	uint8_t copy[STRETCH];
 	size_t n;
-	const uintptr_t *ips = ftr__span_places(w->patches, span, FTR__WAY_INT3, &n);
+	const uintptr_t *ips = ftr__span_places(
+		w->patches, span, span->size == 1 ? FTR__WAY_ATOMIC : FTR__WAY_INT3, &n);
 
+	if (span->size == 1 && pass != FTR__PASS_HEADS && pass != FTR__PASS_OLD_HEADS)
+		return 0;
 	for (size_t i = 0, j; i < n; i = j) {
 		uintptr_t start = ips[i];
 		for (j = i + 1; j < n && ips[j] + span->size <= start + STRETCH;)
@@ -323,7 +326,9 @@ static int pass_direct(const struct ftr__text_window *w, const struct ftr__span 
 	if (n)
 		pass_skip(w, span, ips, n, pass);
 	ips = ftr__span_places(w->patches, span, FTR__WAY_ATOMIC, &n);
-	if (n && (pass == FTR__PASS_HEADS || pass == FTR__PASS_OLD_HEADS))
+	if (n && span->size == 1 && (pass == FTR__PASS_HEADS || pass == FTR__PASS_OLD_HEADS))
+		pass_int3(w, span, ips, n, pass);
+	else if (n && (pass == FTR__PASS_HEADS || pass == FTR__PASS_OLD_HEADS))
 		w->ops->write_atomic(span, ips, n, writes_after(pass));
 	return 0;
 }

@@ -6,7 +6,10 @@
  * SIGTRAPs merge when both are pending, and then si_code tells of one only.
  * Where a trap is ours but si_code says that somebody sent it, both happened
  * (or the sent one hit a thread at that very address, which does no harm):
- * the emulation is done and the signal handed on as well.
+ * the emulation is done and the signal handed on as well.  One case stays open: a
+ * probed instruction of one byte, and a signal that was sent to a thread of probes
+ * right behind it.  That counts as a trap, which it is far more often: while the
+ * signal was on its way.
  *
  * Everything here that runs in the handler is FTR__BARE, takes no lock and
  * calls no function outside the library.
@@ -14,30 +17,20 @@
 #include "lib/trap.h"
 
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <ucontext.h>
 
-#include "lib/error.h"
+#include "lib/chain.h"
 #include "lib/stub.h"
 #include "lib/sys.h"
-#include "lib/thread.h"
 
 bool (*ftr__trap_is_site)(uintptr_t addr);
+enum ftr__trap_claim (*ftr__trap_claim)(uintptr_t addr, uintptr_t *to);
 void (*ftr__trap_look)(uintptr_t sp);
 void (*ftr__trap_hold)(uintptr_t address);
 ftr__counter ftr__trap_count, ftr__trap_foreign_count;
 
-/* Who had SIGTRAP before us; a newer record where the application took it
- * again since.  Records are read by the handler at any time: never freed. */
-struct predecessor {
-	struct predecessor *older;
-	struct sigaction action;
-	int used; /* with SA_RESETHAND: it was called */
-};
-static struct predecessor *predecessor;
-static bool installed;
+static void handler(int sig, siginfo_t *info, void *ucontext);
+static struct ftr__chain chain = { .sig = SIGTRAP, .handler = handler };
 
 /* The batch under way. */
 static struct {
@@ -196,30 +189,45 @@ FTR__BARE static bool resume_late(uintptr_t addr, void *ucontext)
 	return true;
 }
 
+/* What stands here, or stood here, by itself: sites have no breakpoint but a batch's. */
+FTR__BARE static enum ftr__trap_claim claim(uintptr_t addr, uintptr_t *to)
+{
+	enum ftr__trap_claim claimed = FTR__TRAP_FOREIGN;
+
+	if (ftr__trap_claim)
+		claimed = ftr__trap_claim(addr, to);
+	if (claimed == FTR__TRAP_FOREIGN && ftr__trap_is_site && ftr__trap_is_site(addr))
+		claimed = FTR__TRAP_FORMER;
+	return claimed;
+}
+
 /*
  * A breakpoint that no batch knows is somebody else's: unless a batch began
  * between the two looks.  Its patches were published before it wrote.
  */
-FTR__BARE static bool resume_site(uintptr_t addr, void *ucontext)
+FTR__BARE static bool resume_site(uintptr_t addr, const siginfo_t *info, void *ucontext)
 {
 	unsigned seen;
+	uintptr_t to;
 
 	do {
 		seen = __atomic_load_n(&changes, __ATOMIC_SEQ_CST);
 		if (resume_from_batch(addr, ucontext))
 			return true;
-		if (!ftr__trap_is_site || !ftr__trap_is_site(addr))
+		enum ftr__trap_claim claimed = claim(addr, &to);
+		if (claimed == FTR__TRAP_FOREIGN)
 			return false;
+		if (claimed == FTR__TRAP_OURS && ftr__was_sent(info) &&
+		    !ftr__backend->trap_raised(ucontext))
+			return false;
+		if (claimed == FTR__TRAP_OURS) {
+			ftr__backend->trap_resume(ucontext, to);
+			return true;
+		}
 		if (resume_late(addr, ucontext))
 			return true;
 	} while (__atomic_load_n(&changes, __ATOMIC_SEQ_CST) != seen);
 	return false;
-}
-
-/* Sent by kill(2) and its like, not raised by an instruction (sigaction(2)). */
-FTR__BARE static bool was_sent(const siginfo_t *info)
-{
-	return info->si_code <= 0;
 }
 
 /*
@@ -242,176 +250,34 @@ FTR__BARE int ftr__trap_handle(const siginfo_t *info, void *ucontext)
 	if (hold)
 		hold(addr);
 	unsigned token = ftr__trap_read_lock();
-	bool ours = resume_site(addr, ucontext);
+	bool ours = resume_site(addr, info, ucontext);
 	ftr__trap_read_unlock(token);
 	if (ours)
 		ftr__count(&ftr__trap_count);
-	return ours && !was_sent(info);
-}
-
-/* End as the default action would: by SIGTRAP, once the handler returns. */
-FTR__BARE static void take_default(void)
-{
-	/* Zero is SIG_DFL without flags in the kernel's layout on every arch. */
-	unsigned long action[8] = { 0 };
-
-	ftr__syscall(SYS_rt_sigaction, SIGTRAP, (long)action, 0, FTR__KERNEL_SIGSET_SIZE, 0, 0);
-	ftr__sys_tgkill(ftr__sys_getpid(), ftr__sys_gettid(), SIGTRAP);
-}
-
-FTR__BARE static void run_handler(const struct sigaction *action, int sig, siginfo_t *info,
-				  void *ucontext)
-{
-	/* The mask that the kernel would have set for this handler; it is
-	 * undone when the signal returns. */
-	uint64_t mask, also;
-
-	__builtin_memcpy(&mask, &((ucontext_t *)ucontext)->uc_sigmask, sizeof mask);
-	__builtin_memcpy(&also, &action->sa_mask, sizeof also);
-	mask |= also;
-	if (!(action->sa_flags & SA_NODEFER))
-		mask |= (uint64_t)1 << (sig - 1);
-	ftr__sys_sigprocmask(SIG_SETMASK, &mask, NULL);
-	if (action->sa_flags & SA_SIGINFO)
-		action->sa_sigaction(sig, info, ucontext);
-	else
-		action->sa_handler(sig);
-}
-
-/* A signal of this thread that is being handed on, by the frame that does it. */
-struct forwarding {
-	const void *context;
-	uintptr_t frame;
-	struct predecessor *to;
-};
-
-/*
- * Who is next.  A predecessor that was installed over ours and hands on to ours
- * in turn comes here again with the same context, from below the frame that
- * called it: then it is the turn of the one before.  (A new signal may have its
- * context at the same place after a handler was left by siglongjmp(3), but not
- * from a deeper frame.)
- */
-FTR__BARE static struct predecessor *next_in_turn(const struct forwarding *outer,
-							 const void *ucontext, uintptr_t frame)
-{
-	if (outer->context == ucontext && outer->to && frame < outer->frame)
-		return outer->to->older;
-	return FTR__FETCH(predecessor);
-}
-
-/* What SA_RESETHAND asks for: the handler is called once (sigaction(2)). */
-FTR__BARE static bool used_up(struct predecessor *p)
-{
-	return (p->action.sa_flags & SA_RESETHAND) &&
-	       __atomic_exchange_n(&p->used, 1, __ATOMIC_RELAXED);
-}
-
-/* Hand a signal that is not ours to who had SIGTRAP before. */
-FTR__BARE static __attribute__((noinline)) void forward(int sig, siginfo_t *info, void *ucontext)
-{
-	static __thread struct forwarding current __attribute__((tls_model("initial-exec")));
-	struct forwarding outer = current;
-	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-	struct predecessor *to = next_in_turn(&outer, ucontext, frame);
-
-	ftr__count(&ftr__trap_foreign_count);
-	if (!to || to->action.sa_handler == SIG_DFL ||
-	    (to->action.sa_handler == SIG_IGN && !was_sent(info))) {
-		take_default();
-		return;
-	}
-	if (to->action.sa_handler == SIG_IGN)
-		return;
-	if (used_up(to)) {
-		take_default();
-		return;
-	}
-	current = (struct forwarding){ ucontext, frame, to };
-	run_handler(&to->action, sig, info, ucontext);
-	current = outer;
+	return ours && !ftr__was_sent(info);
 }
 
 FTR__BARE static void handler(int sig, siginfo_t *info, void *ucontext)
 {
-	if (!ftr__trap_handle(info, ucontext))
-		forward(sig, info, ucontext);
+	if (ftr__trap_handle(info, ucontext))
+		return;
+	ftr__count(&ftr__trap_foreign_count);
+	ftr__chain_forward(&chain, sig, info, ucontext);
 }
 
 /* --- installing ------------------------------------------------------------ */
 
-/* A record is never freed: a handler may be late.  After a shutdown the one
- * that was put back is found there again, and serves again. */
-static bool is_remembered(const struct sigaction *current)
-{
-	const struct predecessor *last = predecessor;
-
-	if (installed || !last || last->action.sa_sigaction != current->sa_sigaction)
-		return false;
-	/* These have no use for flags and mask. */
-	if (current->sa_handler == SIG_DFL || current->sa_handler == SIG_IGN)
-		return true;
-	return last->action.sa_flags == current->sa_flags &&
-	       !memcmp(&last->action.sa_mask, &current->sa_mask, sizeof current->sa_mask);
-}
-
-static int remember(const struct sigaction *current)
-{
-	if (is_remembered(current))
-		return 0;
-	struct predecessor *before = malloc(sizeof *before);
-	if (!before)
-		return ftr__fail(ENOMEM, "no memory to remember the SIGTRAP handler");
-	before->action = *current;
-	before->used = 0;
-	before->older = predecessor;
-	FTR__PUBLISH(predecessor, before);
-	return 0;
-}
-
 bool ftr__trap_hands_on(void)
 {
-	const struct predecessor *p = predecessor;
-
-	while (p && (p->action.sa_handler == SIG_DFL || p->action.sa_handler == SIG_IGN))
-		p = p->older;
-	return p;
-}
-
-/* A trap interrupts no system call, a sent signal does: whether the call goes on
- * after it is for the one to say whom it is for. */
-static int restart_flag(const struct sigaction *current)
-{
-	bool handled = current->sa_handler != SIG_DFL && current->sa_handler != SIG_IGN;
-
-	return handled ? current->sa_flags & SA_RESTART : SA_RESTART;
+	return ftr__chain_hands_on(&chain);
 }
 
 int ftr__trap_install(void)
 {
-	struct sigaction current, ours = { .sa_sigaction = handler };
-
-	if (sigaction(SIGTRAP, NULL, &current) == 0 && current.sa_sigaction == handler)
-		return 0;
-	int result = remember(&current);
-	if (result)
-		return result;
-	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | restart_flag(&current);
-	sigfillset(&ours.sa_mask);
-	if (sigaction(SIGTRAP, &ours, NULL))
-		return ftr__fail(EACCES, "SIGTRAP can't be taken (errno %d)", errno);
-	installed = true;
-	return 0;
+	return ftr__chain_install(&chain);
 }
 
 void ftr__trap_uninstall(void)
 {
-	static const struct sigaction by_default = { .sa_handler = SIG_DFL };
-	struct sigaction current;
-
-	if (!installed)
-		return;
-	if (sigaction(SIGTRAP, NULL, &current) == 0 && current.sa_sigaction == handler)
-		sigaction(SIGTRAP, predecessor->used ? &by_default : &predecessor->action, NULL);
-	installed = false;
+	ftr__chain_uninstall(&chain);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SIGTRAP: ours while a breakpoint of a batch stands in the text, the
- * application's otherwise (P7).  Floor 3.
+ * SIGTRAP: ours while a breakpoint of a batch, or of a probe, stands in the text,
+ * the application's otherwise (P7).  Floor 3.
  */
 #ifndef FTR__TRAP_H
 #define FTR__TRAP_H
@@ -45,6 +45,17 @@ void ftr__trap_read_unlock(unsigned token);
 /* Tells whether an address is a site's that was ever written to; handed down
  * by the floor that knows sites.  Called inside the handler. */
 extern bool (*ftr__trap_is_site)(uintptr_t addr);
+
+/*
+ * Tells whose a breakpoint is that no batch knows; handed down by the floor that
+ * knows probes.  Called inside the handler.  *to: where OURS goes on.
+ */
+enum ftr__trap_claim {
+	FTR__TRAP_FOREIGN,
+	FTR__TRAP_OURS,
+	FTR__TRAP_FORMER /* ours once: unless it is still there, the address is run again */
+};
+extern enum ftr__trap_claim (*ftr__trap_claim)(uintptr_t addr, uintptr_t *to);
 
 /* Called for each trap of the batch while a rendezvous is under way: the
  * calling thread looks at its own stack (lib/rendezvous.h). */

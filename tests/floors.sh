@@ -33,7 +33,6 @@ includes() {
 } | awk '
 function bad(text) { print "floors: " text; wrong++ }
 
-# What one file alone may see.
 function directory(path) { sub(/\/?[^\/]*$/, "", path); return path }
 
 # As the compiler looks: beside the including file, then from the top.

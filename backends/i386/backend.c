@@ -14,6 +14,7 @@
 
 #include "backends/i386/frame.h"
 #include "backends/i386/typed.h"
+#include "backends/x86/detour.h"
 #include "backends/x86/insn.h"
 #include "backends/x86/poke.h"
 #include "backends/x86/relocate.h"
@@ -331,6 +332,32 @@ static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
 	return all[level][layout];
 }
 
+#define PROBE_CALLERS(kind)                                                       \
+	{ (uintptr_t)ftr__i386_pre_##kind, (uintptr_t)ftr__i386_post_##kind }
+#define PROBE_DECLARE(kind)                                                       \
+	void ftr__i386_pre_##kind(void), ftr__i386_post_##kind(void)
+PROBE_DECLARE(none);
+PROBE_DECLARE(sse);
+PROBE_DECLARE(avx);
+PROBE_DECLARE(avx512);
+PROBE_DECLARE(avx512bw);
+
+static uintptr_t detour_caller(bool post)
+{
+	static const uintptr_t callers[][2] = {
+		[FTR__X86_NO_VECTORS] = PROBE_CALLERS(none),
+		[FTR__X86_SSE] = PROBE_CALLERS(sse),
+		[FTR__X86_AVX] = PROBE_CALLERS(avx),
+		[FTR__X86_AVX512] = PROBE_CALLERS(avx512),
+		[FTR__X86_AVX512 + 1] = PROBE_CALLERS(avx512bw),
+	};
+	unsigned level = ftr__x86_vector_level();
+
+	if (level == FTR__X86_AVX512 && ftr__x86_wide_masks)
+		level++;
+	return callers[level][post];
+}
+
 /* --- registers -------------------------------------------------------------- */
 
 static enum layout layout_of(const struct ftr_regs *regs)
@@ -343,6 +370,8 @@ static enum layout layout_of(const struct ftr_regs *regs)
 /* T of frame.h: the traced function's esp at its entry. */
 static uintptr_t entry_sp(const struct ftr_regs *regs)
 {
+	if (regs->head.mark & FTR__MARK_PROBE)
+		return (uintptr_t)regs->pt.esp;
 	if (layout_of(regs) == FLAT)
 		return (uintptr_t)(regs + 1) + FTR_I386_ROOM + 8;
 	return (uintptr_t)&regs->pt.esp;
@@ -457,7 +486,13 @@ static const struct ftr_backend backend = {
 	.decode = ftr__x86_decode_for_walk,
 	.insn_length = ftr__x86_insn_length,
 	.relocate = ftr__x86_relocate,
+	.detour_size = FTR__X86_DETOUR_SIZE,
+	.detour_emit = ftr__x86_detour_emit,
+	.detour_caller = detour_caller,
 	.trap_address = ftr__x86_trap_address,
+	.trap_raised = ftr__x86_trap_raised,
+	.trap_ip = ftr__x86_trap_ip,
+	.trap_undo = ftr__x86_trap_undo,
 	.trap_sp = ftr__x86_trap_sp,
 	.trap_resume = ftr__x86_trap_resume,
 	.trap_emulate = trap_emulate,

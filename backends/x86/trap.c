@@ -36,6 +36,41 @@ bool ftr__x86_shadow_stack(void)
 	return ssp != 0;
 }
 
+/* The kernel keeps the number until the next exception. */
+FTR__BARE bool ftr__x86_trap_raised(const void *ucontext)
+{
+	enum { BREAKPOINT = 3 };
+
+	return ftr__x86_gregs(ucontext)[REG_TRAPNO] == BREAKPOINT;
+}
+
+FTR__BARE uintptr_t ftr__x86_trap_ip(const void *ucontext)
+{
+	return (uintptr_t)ftr__x86_gregs(ucontext)[FTR__X86_REG_IP];
+}
+
+/* By the numbers that instructions have for registers. */
+FTR__BARE static greg_t *numbered(void *ucontext, unsigned reg)
+{
+#ifdef __x86_64__
+	static const uint8_t regs[] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+					REG_RSI, REG_RDI };
+#else
+	static const uint8_t regs[] = { REG_EAX, REG_ECX, REG_EDX, REG_EBX, REG_ESP, REG_EBP,
+					REG_ESI, REG_EDI };
+#endif
+	return &ftr__x86_gregs(ucontext)[regs[reg]];
+}
+
+FTR__BARE void ftr__x86_trap_undo(void *ucontext, const struct ftr__moved_step *step)
+{
+	greg_t *sp = &ftr__x86_gregs(ucontext)[FTR__X86_REG_SP];
+
+	if (step->reg < 8)
+		*numbered(ucontext, step->reg) = *(greg_t *)(uintptr_t)(*sp + step->saved_at);
+	*sp += step->sp;
+}
+
 FTR__BARE bool ftr__x86_emulate(void *ucontext, uintptr_t ip, const uint8_t *bytes,
 				unsigned length, ftr__x86_call_fn *call,
 				ftr__stub_fn *stub)

@@ -25,6 +25,9 @@ FTR__BARE static inline greg_t *ftr__x86_gregs(const void *ucontext)
 uintptr_t ftr__x86_trap_address(const void *ucontext);
 uintptr_t ftr__x86_trap_sp(const void *ucontext);
 void ftr__x86_trap_resume(void *ucontext, uintptr_t ip);
+bool ftr__x86_trap_raised(const void *ucontext);
+uintptr_t ftr__x86_trap_ip(const void *ucontext);
+void ftr__x86_trap_undo(void *ucontext, const struct ftr__moved_step *step);
 
 /* Whether the calling thread has a shadow stack. */
 bool ftr__x86_shadow_stack(void);

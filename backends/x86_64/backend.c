@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <ucontext.h>
 
+#include "backends/x86/detour.h"
 #include "backends/x86/insn.h"
 #include "backends/x86/poke.h"
 #include "backends/x86/relocate.h"
@@ -33,6 +34,13 @@ CALLERS(all_sse);
 CALLERS(all_avx);
 CALLERS(all_avx512);
 void ftr__x86_64_just_return(void);
+
+#define PROBE_DECLARE(kind)                                                       \
+	void ftr__x86_64_pre_##kind(void), ftr__x86_64_post_##kind(void)
+PROBE_DECLARE(sse);
+PROBE_DECLARE(avx);
+PROBE_DECLARE(avx512);
+PROBE_DECLARE(avx512bw);
 
 /* --- traps ---------------------------------------------------------------- */
 
@@ -338,6 +346,23 @@ static uintptr_t exit_caller(enum ftr__vectors vectors)
 	return (vectors == FTR__VECTORS_ALL ? all : args)[ftr__x86_vector_level()];
 }
 
+#define PROBE_CALLERS(kind)                                                       \
+	{ (uintptr_t)ftr__x86_64_pre_##kind, (uintptr_t)ftr__x86_64_post_##kind }
+
+/* Every 64-bit CPU has SSE. */
+static uintptr_t detour_caller(bool post)
+{
+	static const uintptr_t callers[][2] = {
+		PROBE_CALLERS(sse), PROBE_CALLERS(avx), PROBE_CALLERS(avx512),
+		PROBE_CALLERS(avx512bw),
+	};
+	unsigned level = ftr__x86_vector_level();
+
+	if (level == FTR__X86_AVX512 && ftr__x86_wide_masks)
+		level++;
+	return callers[level ? level - 1 : 0][post];
+}
+
 /* --- registers -------------------------------------------------------------- */
 
 static bool is_whole(const struct ftr_regs *regs)
@@ -420,7 +445,9 @@ static uintptr_t *regs_arg(struct ftr_regs *regs, unsigned n)
 
 	if (n < FTR__ARRAY_SIZE(in_register))
 		return (uintptr_t *)in_register[n];
-	/* Above the return address into the parent. */
+	/* Above the return address into the parent, at a function's entry. */
+	if (regs->head.mark & FTR__MARK_PROBE)
+		return (uintptr_t *)regs->pt.rsp + 1 + (n - FTR__ARRAY_SIZE(in_register));
 	return (uintptr_t *)(slot_word(regs) + 24) + (n - FTR__ARRAY_SIZE(in_register));
 }
 
@@ -475,7 +502,13 @@ static const struct ftr_backend backend = {
 	.decode = ftr__x86_decode_for_walk,
 	.insn_length = ftr__x86_insn_length,
 	.relocate = ftr__x86_relocate,
+	.detour_size = FTR__X86_DETOUR_SIZE,
+	.detour_emit = ftr__x86_detour_emit,
+	.detour_caller = detour_caller,
 	.trap_address = ftr__x86_trap_address,
+	.trap_raised = ftr__x86_trap_raised,
+	.trap_ip = ftr__x86_trap_ip,
+	.trap_undo = ftr__x86_trap_undo,
 	.trap_sp = ftr__x86_trap_sp,
 	.trap_resume = ftr__x86_trap_resume,
 	/* struct rt_sigframe: the return address, then the ucontext (Linux

@@ -140,8 +140,12 @@ struct ftr_stats {
 	uint64_t missed;        /**< calls that ran untraced by a recursion guard */
 	uint64_t grace_periods; /**< waits for handlers to end */
 	uint64_t last_batch_ns; /**< how long the latest batch took, ns */
+	uint64_t probes;        /**< probes enabled now */
+	uint64_t probes_forced; /**< batches of breakpoints set while somebody blocked SIGTRAP */
+	uint64_t faults;        /**< faults of probed instructions, as told to the program */
 };
-#define FTR_STATS_INIT { sizeof(struct ftr_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FTR_STATS_INIT \
+	{ sizeof(struct ftr_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Fill in the statistics; starts the library where it is not in use.

@@ -31,6 +31,7 @@
 #include <ftr/regs.h>
 #include <ftr/group.h>
 #include <ftr/exit.h>
+#include <ftr/probe.h>
 #include <ftr/replace.h>
 #include <ftr/typed.h>
 
