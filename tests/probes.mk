@@ -2,16 +2,25 @@
 
 # Probes: instructions moved elsewhere, breakpoints that stay, faults.
 if HAVE_CHECK
-probe_tests = tests/backend/test_relocate
+probe_tests = \
+	tests/backend/test_relocate \
+	tests/live/test_probe
 check_PROGRAMS += $(probe_tests)
 TESTS += $(probe_tests)
 
-tests_backend_test_relocate_SOURCES = tests/backend/test_relocate.c tests/unit/unit.h
+probed_sources = tests/live/probed.h $(live_common)
 if BACKEND_I386
-tests_backend_test_relocate_SOURCES += tests/backend/i386/moved.S
+arch_moved = tests/backend/i386/moved.S
+arch_probed = tests/live/i386/probed.S
 else
-tests_backend_test_relocate_SOURCES += tests/backend/x86_64/moved.S
+arch_moved = tests/backend/x86_64/moved.S
+arch_probed = tests/live/x86_64/probed.S
 endif
+
+tests_backend_test_relocate_SOURCES = tests/backend/test_relocate.c tests/unit/unit.h $(arch_moved)
 tests_backend_test_relocate_CPPFLAGS = $(stress_cppflags)
 tests_backend_test_relocate_LDADD = $(stress_core)
+tests_live_test_probe_SOURCES = tests/live/test_probe.c $(arch_probed) $(probed_sources)
+tests_live_test_probe_CPPFLAGS = $(stress_cppflags)
+tests_live_test_probe_LDADD = $(stress_lib)
 endif

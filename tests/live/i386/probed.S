@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions without sites, for probes at known places of them.
+ */
+	.macro	function name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.balign	16
+\name:
+	.cfi_startproc
+	.endm
+
+	.macro	end name
+	.cfi_endproc
+	.size	\name, . - \name
+	.endm
+
+	.macro	label name
+	.globl	\name
+	.hidden	\name
+\name:
+	.endm
+
+/* An instruction of probed_mixed(), and its place in the table. */
+	.macro	i insn:vararg
+	.pushsection .data.rel.ro.probed, "aw", @progbits
+	.long	100f
+	.popsection
+100:	\insn
+	.endm
+
+	.pushsection .data.rel.ro.probed, "aw", @progbits
+	.balign	4
+	label	probed_begins
+	.popsection
+
+	.text
+/* Its argument and one, by instructions of all lengths. */
+	function probed_mixed
+	i	push %ebp
+	i	mov %esp, %ebp
+	i	mov 8(%ebp), %eax
+	i	push $5
+	i	add (%esp), %eax
+	i	sub $4, %eax
+	i	movl $0x12345678, (%esp)
+	i	movl $0x12345678, %ecx
+	i	nopw 0x12345678(%eax,%eax,1)
+	i	lock addl $0, (%esp)
+	i	test %ecx, %ecx
+	i	jz 1f
+	i	nopw %cs:0x12345678(%eax,%eax,1)
+1:	i	leave
+	i	ret
+	label	probed_mixed_end
+	end	probed_mixed
+
+	.pushsection .data.rel.ro.probed, "aw", @progbits
+	label	probed_begins_end
+	.popsection
+
+/* Its argument, and what it adds: 3. */
+	function probed_add
+	mov	4(%esp), %eax
+	label	probed_add_middle
+	add	$3, %eax
+	label	probed_add_next
+	ret
+	end	probed_add
+
+/* Its argument, by way of 10,000 instructions. */
+	function probed_many
+	mov	4(%esp), %eax
+	label	probed_many_first
+	.rept	5000
+	inc	%eax
+	dec	%eax
+	.endr
+	label	probed_many_last
+	ret
+	end	probed_many
+
+/* The word that its argument points to, and one. */
+	function probed_load
+	mov	4(%esp), %edx
+	mov	%esp, %ecx
+	label	probed_load_insn
+	mov	(%edx), %eax
+	label	probed_load_next
+	inc	%eax
+	ret
+	end	probed_load
+
+/* By pushing it: the stack is another when that faults. */
+	function probed_call_via
+	mov	4(%esp), %edx
+	label	probed_call_via_insn
+	call	*(%edx)
+	inc	%eax
+	ret
+	end	probed_call_via
+
+/* sp, as code sees it. */
+	function probed_sp
+	nop
+	label	probed_sp_insn
+	lea	(%esp), %eax
+	ret
+	end	probed_sp
+
+/* Of its second argument's callee's. */
+	function probed_calls
+	mov	8(%esp), %ecx
+	pushl	4(%esp)
+	label	probed_calls_insn
+	call	*%ecx
+	label	probed_calls_next
+	add	$4, %esp
+	label	probed_calls_ret
+	ret
+	end	probed_calls
+
+/* Which way it went: 1 or 2. */
+	function probed_branch
+	mov	$1, %eax
+	cmpl	$0, 4(%esp)
+	label	probed_branch_insn
+	jz	1f
+	label	probed_branch_next
+	inc	%eax
+	label	probed_branch_target
+1:	ret
+	end	probed_branch
+
+	function probed_no_code
+	xor	%eax, %eax
+	ret
+	label	probed_int3
+	int3
+	label	probed_ud2
+	ud2
+	label	probed_xbegin
+	xbegin	1f
+1:	ret
+	end	probed_no_code
+
+/* Known to no table: without a symbol of a function. */
+	.balign	64
+	label	probed_unknown
+	mov	4(%esp), %eax
+	label	probed_unknown_middle
+	add	$10, %eax
+	ret
+
+/* A restartable sequence (<linux/rseq.h>), and its abort handler. */
+	function probed_rseq
+	mov	4(%esp), %eax
+	label	probed_rseq_start
+	inc	%eax
+	label	probed_rseq_middle
+	nop
+	label	probed_rseq_commit
+	ret
+	.long	0x53053053
+	label	probed_rseq_abort
+	jmp	probed_rseq_start
+	end	probed_rseq
+
+	.section __rseq_cs, "aw", @progbits
+	.balign	32
+	.long	0, 0
+	.long	probed_rseq_start, 0, probed_rseq_commit - probed_rseq_start, 0, probed_rseq_abort, 0
+
+	.section .note.GNU-stack, "", @progbits

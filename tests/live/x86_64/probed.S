@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions without sites, for probes at known places of them.
+ */
+	.macro	function name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.balign	16
+\name:
+	.cfi_startproc
+	.endm
+
+	.macro	end name
+	.cfi_endproc
+	.size	\name, . - \name
+	.endm
+
+	.macro	label name
+	.globl	\name
+	.hidden	\name
+\name:
+	.endm
+
+/* An instruction of probed_mixed(), and its place in the table. */
+	.macro	i insn:vararg
+	.pushsection .data.rel.ro.probed, "aw", @progbits
+	.quad	100f
+	.popsection
+100:	\insn
+	.endm
+
+	.pushsection .data.rel.ro.probed, "aw", @progbits
+	.balign	8
+	label	probed_begins
+	.popsection
+
+	.data
+	.balign	8
+word:	.quad	5
+
+	.text
+/* Its argument and one, by instructions of all lengths. */
+	function probed_mixed
+	i	push %rbp
+	i	mov %rsp, %rbp
+	i	lea 1(%rdi), %rax
+	i	add word(%rip), %rax
+	i	sub $5, %rax
+	i	movabs $0x123456789abcdef0, %rcx
+	i	movl $0x12345678, -16(%rsp)
+	i	movq $0x12345678, -300(%rsp)
+	i	nopw 0x12345678(%rax,%rax,1)
+	i	lock addl $0, -8(%rsp)
+	i	test %rdi, %rdi
+	i	jz 1f
+	i	nopw %cs:0x12345678(%rax,%rax,1)
+1:	i	pop %rbp
+	i	ret
+	label	probed_mixed_end
+	end	probed_mixed
+
+	.pushsection .data.rel.ro.probed, "aw", @progbits
+	label	probed_begins_end
+	.popsection
+
+/* Its argument, and what it adds: 3. */
+	function probed_add
+	mov	%rdi, %rax
+	label	probed_add_middle
+	add	$3, %rax
+	label	probed_add_next
+	ret
+	end	probed_add
+
+/* Its argument, by way of 10,000 instructions. */
+	function probed_many
+	mov	%rdi, %rax
+	label	probed_many_first
+	.rept	5000
+	inc	%rax
+	dec	%rax
+	.endr
+	label	probed_many_last
+	ret
+	end	probed_many
+
+/* The word that its argument points to, and one. */
+	function probed_load
+	mov	%rsp, %rcx
+	label	probed_load_insn
+	mov	(%rdi), %rax
+	label	probed_load_next
+	inc	%rax
+	ret
+	end	probed_load
+
+/* By pushing it: the stack is another when that faults. */
+	function probed_call_via
+	label	probed_call_via_insn
+	call	*(%rdi)
+	inc	%rax
+	ret
+	end	probed_call_via
+
+/* sp, as code sees it; and it stays in the red zone. */
+	function probed_sp
+	mov	%rdi, -8(%rsp)
+	mov	%rdi, -128(%rsp)
+	label	probed_sp_insn
+	lea	(%rsp), %rax
+	cmp	%rdi, -8(%rsp)
+	jne	1f
+	cmp	%rdi, -128(%rsp)
+	jne	1f
+	ret
+1:	xor	%eax, %eax
+	ret
+	end	probed_sp
+
+/* Of its second argument's callee's. */
+	function probed_calls
+	sub	$8, %rsp
+	label	probed_calls_insn
+	call	*%rsi
+	label	probed_calls_next
+	add	$8, %rsp
+	label	probed_calls_ret
+	ret
+	end	probed_calls
+
+/* Which way it went: 1 or 2. */
+	function probed_branch
+	mov	$1, %eax
+	test	%edi, %edi
+	label	probed_branch_insn
+	jz	1f
+	label	probed_branch_next
+	inc	%eax
+	label	probed_branch_target
+1:	ret
+	end	probed_branch
+
+	function probed_no_code
+	xor	%eax, %eax
+	ret
+	label	probed_int3
+	int3
+	label	probed_ud2
+	ud2
+	label	probed_xbegin
+	xbegin	1f
+1:	ret
+	end	probed_no_code
+
+/* Known to no table: without a symbol of a function. */
+	.balign	64
+	label	probed_unknown
+	lea	9(%rdi), %rax
+	label	probed_unknown_middle
+	inc	%rax
+	ret
+
+/* A restartable sequence (<linux/rseq.h>), and its abort handler. */
+	function probed_rseq
+	mov	%rdi, %rax
+	label	probed_rseq_start
+	inc	%rax
+	label	probed_rseq_middle
+	nop
+	label	probed_rseq_commit
+	ret
+	.long	0x53053053
+	label	probed_rseq_abort
+	jmp	probed_rseq_start
+	end	probed_rseq
+
+	.section __rseq_cs, "aw", @progbits
+	.balign	32
+	.long	0, 0
+	.quad	probed_rseq_start, probed_rseq_commit - probed_rseq_start, probed_rseq_abort
+
+	.section .note.GNU-stack, "", @progbits
