@@ -4,7 +4,9 @@
 if HAVE_CHECK
 probe_tests = \
 	tests/backend/test_relocate \
-	tests/live/test_probe
+	tests/live/test_probe \
+	tests/live/test_probe_faults \
+	tests/live/test_probe_life
 check_PROGRAMS += $(probe_tests)
 TESTS += $(probe_tests)
 
@@ -23,4 +25,12 @@ tests_backend_test_relocate_LDADD = $(stress_core)
 tests_live_test_probe_SOURCES = tests/live/test_probe.c $(arch_probed) $(probed_sources)
 tests_live_test_probe_CPPFLAGS = $(stress_cppflags)
 tests_live_test_probe_LDADD = $(stress_lib)
+tests_live_test_probe_faults_SOURCES = tests/live/test_probe_faults.c $(arch_probed) \
+	$(probed_sources)
+tests_live_test_probe_faults_CPPFLAGS = $(stress_cppflags)
+tests_live_test_probe_faults_LDADD = $(stress_lib)
+tests_live_test_probe_life_SOURCES = tests/live/test_probe_life.c tests/live/visitor.h \
+	tests/live/load.c tests/live/load.h tests/live/plugin.h $(arch_probed) $(probed_sources)
+tests_live_test_probe_life_CPPFLAGS = $(plugin_cppflags) $(arch_cppflags)
+tests_live_test_probe_life_LDADD = $(stress_lib) -ldl
 endif

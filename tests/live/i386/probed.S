@@ -92,6 +92,30 @@
 	ret
 	end	probed_load
 
+/* Its first argument by its second. */
+	function probed_divide
+	mov	4(%esp), %eax
+	mov	8(%esp), %ecx
+	cltd
+	label	probed_divide_insn
+	idiv	%ecx
+	ret
+	end	probed_divide
+
+/* read(2), by itself. */
+	function probed_read
+	push	%ebx
+	mov	8(%esp), %ebx
+	mov	12(%esp), %ecx
+	mov	16(%esp), %edx
+	mov	$3, %eax
+	label	probed_read_insn
+	int	$0x80
+	label	probed_read_next
+	pop	%ebx
+	ret
+	end	probed_read
+
 /* By pushing it: the stack is another when that faults. */
 	function probed_call_via
 	mov	4(%esp), %edx

@@ -95,6 +95,28 @@ word:	.quad	5
 	ret
 	end	probed_load
 
+/* Its first argument by its second. */
+	function probed_divide
+	mov	%rdi, %rax
+	cqto
+	label	probed_divide_insn
+	idiv	%rsi
+	ret
+	end	probed_divide
+
+/* read(2), by itself: the result, and whether rcx is as the kernel leaves it. */
+	function probed_read
+	xor	%eax, %eax
+	label	probed_read_insn
+	syscall
+	label	probed_read_next
+	lea	probed_read_next(%rip), %rdx
+	cmp	%rdx, %rcx
+	je	1f
+	mov	$-1000, %rax
+1:	ret
+	end	probed_read
+
 /* By pushing it: the stack is another when that faults. */
 	function probed_call_via
 	label	probed_call_via_insn
