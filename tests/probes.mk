@@ -6,7 +6,13 @@ probe_tests = \
 	tests/backend/test_relocate \
 	tests/live/test_probe \
 	tests/live/test_probe_faults \
-	tests/live/test_probe_life
+	tests/live/test_probe_life \
+	tests/live/test_probe_site
+if BACKEND_I386
+probe_tests += tests/live/i386/test_probe_image
+else
+probe_tests += tests/live/test_probe_regs
+endif
 check_PROGRAMS += $(probe_tests)
 TESTS += $(probe_tests)
 
@@ -33,4 +39,15 @@ tests_live_test_probe_life_SOURCES = tests/live/test_probe_life.c tests/live/vis
 	tests/live/load.c tests/live/load.h tests/live/plugin.h $(arch_probed) $(probed_sources)
 tests_live_test_probe_life_CPPFLAGS = $(plugin_cppflags) $(arch_cppflags)
 tests_live_test_probe_life_LDADD = $(stress_lib) -ldl
+tests_live_test_probe_site_SOURCES = tests/live/test_probe_site.c $(arch_probed) $(probed_sources)
+tests_live_test_probe_site_CPPFLAGS = $(stress_cppflags)
+tests_live_test_probe_site_LDADD = $(stress_lib)
+tests_live_test_probe_regs_SOURCES = tests/live/test_probe_regs.c $(live_regs) $(live_common)
+tests_live_test_probe_regs_CPPFLAGS = $(stress_cppflags)
+tests_live_test_probe_regs_LDADD = $(stress_core)
+tests_live_i386_test_probe_image_SOURCES = tests/live/i386/test_probe_image.c \
+	tests/live/i386/image.h tests/live/i386/image_stub.S $(live_common)
+tests_live_i386_test_probe_image_CPPFLAGS = $(stress_cppflags)
+tests_live_i386_test_probe_image_LDFLAGS = -no-pie
+tests_live_i386_test_probe_image_LDADD = $(stress_core)
 endif

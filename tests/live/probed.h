@@ -21,6 +21,7 @@ extern const char probed_mixed_end[], probed_add_middle[], probed_add_next[], pr
 	probed_branch_insn[], probed_branch_next[], probed_branch_target[], probed_int3[],
 	probed_ud2[], probed_xbegin[], probed_unknown[], probed_unknown_middle[],
 	probed_rseq_start[], probed_rseq_middle[], probed_rseq_commit[], probed_rseq_abort[];
+void probed_call(live_fn fn);
 long probed_mixed(long), probed_add(long), probed_many(long), probed_load(const long *),
 	probed_divide(long, long), probed_read(long fd, void *to, size_t n),
 	probed_call_via(long (*const *)(void)), probed_sp(long), probed_calls(long, long (*)(long)),

@@ -116,6 +116,28 @@
 	ret
 	end	probed_read
 
+/* Call with known values in all registers. */
+	function probed_call
+	push	%ebx
+	push	%ebp
+	push	%esi
+	push	%edi
+	mov	20(%esp), %eax
+	push	%eax
+	.irp	r, ebx, ecx, edx, esi, edi, ebp
+	mov	$0x11223344 + 0x100 * (. - probed_call), %\r
+	.endr
+	xor	$0, %eax
+	stc
+	call	*%eax
+	add	$4, %esp
+	pop	%edi
+	pop	%esi
+	pop	%ebp
+	pop	%ebx
+	ret
+	end	probed_call
+
 /* By pushing it: the stack is another when that faults. */
 	function probed_call_via
 	mov	4(%esp), %edx

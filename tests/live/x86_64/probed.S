@@ -117,6 +117,35 @@ word:	.quad	5
 1:	ret
 	end	probed_read
 
+/* Call with known values in all registers. */
+	function probed_call
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	sub	$8, %rsp
+	mov	%rdi, %r11
+	.irp	r, rax, rbx, rcx, rdx, rsi, rdi, rbp
+	movabs	$0x1122334455667788 + 0x100 * (. - probed_call), %\r
+	.endr
+	.irp	r, 8, 9, 10, 12, 13, 14, 15
+	movabs	$0x1122334455667788 + 0x100 * (. - probed_call), %r\r
+	.endr
+	xor	$0, %eax
+	stc
+	call	*%r11
+	add	$8, %rsp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	ret
+	end	probed_call
+
 /* By pushing it: the stack is another when that faults. */
 	function probed_call_via
 	label	probed_call_via_insn
