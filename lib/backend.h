@@ -70,7 +70,7 @@ _Static_assert(offsetof(struct ftr__cell_words, caller) == FTR__CELL_CALLER, "ca
  */
 enum { FTR__MOVED_INSNS = 16, FTR__MOVED_STEPS = 12, FTR__MOVED_MOST = 512 };
 
-struct ftr__run {
+struct ftr__displaced {
 	const uint8_t *bytes; /* what stands at `from`, before anybody wrote there */
 	size_t room;          /* how many bytes there are */
 	uintptr_t from;
@@ -204,7 +204,7 @@ struct ftr_backend {
 	 * sentence: -EILSEQ, there are others than instructions; -EOPNOTSUPP, one
 	 * can't be moved, or the code ends before `least` bytes; -ENOSPC.
 	 */
-	int (*relocate)(const struct ftr__run *run, uint8_t *out, struct ftr__moved *moved);
+	int (*relocate)(const struct ftr__displaced *run, uint8_t *out, struct ftr__moved *moved);
 
 	/* Write a detour.  0, or an error of relocate(). */
 	int (*detour_emit)(const struct ftr__detour *detour, uint8_t *code, struct ftr__detour_map *map);

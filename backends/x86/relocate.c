@@ -490,7 +490,7 @@ bool ftr__x86_decode_for_walk(const uint8_t *bytes, size_t room, uintptr_t ip,
 
 /* Where a branch of the run goes: to the copy of an instruction of it.  0: into
  * the middle of one. */
-static uintptr_t new_target(const struct ftr__run *run, const struct ftr__moved *moved,
+static uintptr_t new_target(const struct ftr__displaced *run, const struct ftr__moved *moved,
 			    uintptr_t target)
 {
 	if (!run->inwards || target - run->from >= moved->from_size)
@@ -502,7 +502,7 @@ static uintptr_t new_target(const struct ftr__run *run, const struct ftr__moved 
 }
 
 /* What becomes of the i-th instruction can't be told by itself. */
-static const char *misfit(const struct ftr__run *run, const struct ftr__moved *moved, unsigned i,
+static const char *misfit(const struct ftr__displaced *run, const struct ftr__moved *moved, unsigned i,
 			  const struct ftr__x86_insn *insn)
 {
 	bool calls = insn->flow == FTR__X86_FLOW_CALL || insn->flow == FTR__X86_FLOW_CALL_VIA;
@@ -515,7 +515,7 @@ static const char *misfit(const struct ftr__run *run, const struct ftr__moved *m
 	return NULL;
 }
 
-static int not_moved(const struct ftr__run *run, size_t at, const struct ftr__x86_insn *insn,
+static int not_moved(const struct ftr__displaced *run, size_t at, const struct ftr__x86_insn *insn,
 		     const char *why)
 {
 	return ftr__fail(insn->no_code ? EILSEQ : EOPNOTSUPP, "the instruction at %#lx can't be moved:"
@@ -523,7 +523,7 @@ static int not_moved(const struct ftr__run *run, size_t at, const struct ftr__x8
 }
 
 /* Which instructions the run has; room for each in the copy is not known yet. */
-static int measure(const struct ftr__run *run, struct ftr__moved *moved)
+static int measure(const struct ftr__displaced *run, struct ftr__moved *moved)
 {
 	struct ftr__x86_insn insn;
 	bool ended = false;
@@ -547,7 +547,7 @@ static int measure(const struct ftr__run *run, struct ftr__moved *moved)
 	return 0;
 }
 
-static int write_all(const struct ftr__run *run, struct ftr__x86_out *out,
+static int write_all(const struct ftr__displaced *run, struct ftr__x86_out *out,
 		     struct ftr__moved *moved)
 {
 	struct ftr__x86_insn insn;
@@ -572,7 +572,7 @@ static int write_all(const struct ftr__run *run, struct ftr__x86_out *out,
 
 /* Twice: the second time it is known where each instruction will be.  Those are
  * within reach both times, so no size changes. */
-int ftr__x86_relocate(const struct ftr__run *run, uint8_t *bytes, struct ftr__moved *moved)
+int ftr__x86_relocate(const struct ftr__displaced *run, uint8_t *bytes, struct ftr__moved *moved)
 {
 	int result = measure(run, moved);
 

@@ -62,6 +62,6 @@ const char *ftr__x86_move(struct ftr__x86_out *out, const struct ftr__x86_insn *
 /* As in struct ftr_backend: `decode` and `relocate`. */
 bool ftr__x86_decode_for_walk(const uint8_t *bytes, size_t room, uintptr_t ip,
 			      struct ftr__insn *insn);
-int ftr__x86_relocate(const struct ftr__run *run, uint8_t *out, struct ftr__moved *moved);
+int ftr__x86_relocate(const struct ftr__displaced *run, uint8_t *out, struct ftr__moved *moved);
 
 #endif

@@ -55,7 +55,7 @@ static uintptr_t page_at(intptr_t distance)
 /** Loops stay in the copy; calls return to the original, which is there. */
 static int relocate(const struct function *f, uintptr_t to, uint8_t *out, size_t room)
 {
-	struct ftr__run run = { .bytes = f->start, .room = (size_t)(f->end - f->start),
+	struct ftr__displaced run = { .bytes = f->start, .room = (size_t)(f->end - f->start),
 				.from = (uintptr_t)f->start,
 				.least = (size_t)(f->end - f->start), .to = to, .out_room = room,
 				.inwards = !strstr(f->name, "call") };
@@ -189,7 +189,7 @@ static const struct {
 static void expect_row(size_t i)
 {
 	uint8_t out[FTR__MOVED_MOST];
-	struct ftr__run run = { .bytes = rows[i].in, .room = rows[i].n, .from = 0x1000, .least = 1,
+	struct ftr__displaced run = { .bytes = rows[i].in, .room = rows[i].n, .from = 0x1000, .least = 1,
 				.to = 0x2000, .out_room = sizeof(out) };
 	int result = ftr__x86_relocate(&run, out, &moved);
 
@@ -224,7 +224,7 @@ END_TEST
 START_TEST(test_what_can_not_be_moved)
 {
 	uint8_t out[FTR__MOVED_MOST];
-	struct ftr__run run = { .bytes = (const uint8_t *)"\xc3\x90\x90\x90\x90\x90", .room = 6,
+	struct ftr__displaced run = { .bytes = (const uint8_t *)"\xc3\x90\x90\x90\x90\x90", .room = 6,
 				.from = 0x1000, .least = 5, .to = 0x2000,
 				.out_room = sizeof(out) };
 
