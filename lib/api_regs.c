@@ -9,7 +9,6 @@
 #include "lib/exit.h"
 #include "lib/group.h"
 #include "lib/hot.h"
-#include "lib/slot.h"
 
 /* The record of a call of which a lone plain group's handlers are called by the
  * callers themselves; else NULL. */
@@ -21,19 +20,19 @@ static struct ftr__record *plain_record(const struct ftr_regs *regs)
 		return NULL;
 	if (!ftr__backend->regs_of_exit(regs))
 		return ftr__self->records; /* the first is going to be the call's */
-	return (struct ftr__record *)ftr__slot_hot(ftr__backend->regs_slot(regs));
+	return (struct ftr__record *)((const struct ftr__regs_head *)regs)->group;
 }
 
-/* The FTR_GROUP_* of the group whose handler runs. */
+/* The FTR_GROUP_* of the group whose handler runs.  A plain one is alone, so that
+ * the caller is what it asked for; and it may not change ip. */
 static uint32_t flags_of(const struct ftr_regs *regs)
 {
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
 
-	if (plain_record(regs))
-		return plain_record(regs)->set->members[0].flags;
-	if (head->mark & FTR__MARK_PLAIN)
-		return (uint32_t)ftr__slot_hot(ftr__backend->regs_slot(regs))->flags;
-	return head->group->member.flags;
+	if (!(head->mark & FTR__MARK_PLAIN))
+		return head->group->member.flags;
+	return (head->mark & FTR__MARK_WHOLE ? FTR_GROUP_REGS : 0) |
+	       (head->mark & FTR__MARK_WIDTH ? 0 : FTR_GROUP_NO_SIMD);
 }
 
 static int no_regs(void)

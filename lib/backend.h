@@ -242,14 +242,14 @@ struct ftr_backend {
 
 	/* --- trampolines --- */
 
-	/* Slots push the address of their struct ftr__slot_hot, not its distance
-	 * from ftr__slot_table: where code does not reach data by its own place. */
+	/* Slots hand over the address of their struct ftr__slot_hot, not its
+	 * distance from ftr__slot_table: where an instruction has room for it. */
 	bool slots_push_addresses;
 	/* Write n slots that are to stand at `at`: slot i hands pushed + i *
-	 * FTR__SLOT_HOT_SIZE to the routine whose address lies in word i of the
-	 * data, which starts data_distance bytes behind slot 0. */
+	 * FTR__SLOT_HOT_SIZE to `caller`.  The last one never serves: its place
+	 * may hold what the others need. */
 	void (*slots_emit)(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
-			   size_t data_distance);
+			   uintptr_t caller);
 	struct ftr__slot_cfi slot_cfi;
 	/* The callers' code, for copies beside slots: all of it, and where the
 	 * description of each begins for unwinders.  NULL: nothing is gained by
@@ -304,8 +304,6 @@ struct ftr_backend {
 
 	/* --- registers --- */
 
-	/* What the slot handed over. */
-	uintptr_t (*regs_slot)(const struct ftr_regs *regs);
 	/* Go on at ip, whatever is set as the traced function's ip. */
 	void (*regs_resume)(struct ftr_regs *regs, uintptr_t ip);
 	uintptr_t (*regs_resume_at)(const struct ftr_regs *regs);

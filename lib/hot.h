@@ -48,7 +48,7 @@
 /* struct ftr__slot_hot; a slot pushes its number times the size, or its address. */
 #define FTR__SLOT_SET         0
 #define FTR__SLOT_SITE_LENGTH FTR__WORD
-#define FTR__SLOT_SELF        (3 * FTR__WORD)
+#define FTR__SLOT_SELF        (2 * FTR__WORD)
 #define FTR__SLOT_HOT_SIZE    (4 * FTR__WORD)
 
 /*
@@ -57,7 +57,7 @@
  */
 #define FTR__MARK       0x46540000
 #define FTR__MARK_MASK  0xfffe0000
-#define FTR__MARK_PLAIN 1    /* a lone group's handler runs, and `group` is not set */
+#define FTR__MARK_PLAIN 1    /* a lone group's handler runs, and `group` is not it */
 #define FTR__MARK_WHOLE 2    /* the regs caller made the frame */
 #define FTR__MARK_ALL   4    /* all vector registers are saved */
 #define FTR__MARK_PROBE 8    /* a probe's caller made the frame */
@@ -104,7 +104,8 @@ struct ftr__regs_head {
 	/* Written before the frame is the thread's outermost: where it is not
 	 * found any more, the handler was jumped over. */
 	uint32_t mark;
-	/* Whose handler is running: decides what the accessors allow. */
+	/* Whose handler is running: decides what the accessors allow.  Where an
+	 * exit's caller runs it itself, the struct ftr__record. */
 	struct ftr_group *group;
 };
 

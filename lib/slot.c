@@ -23,19 +23,28 @@
 #include "lib/thread.h"
 
 enum {
-	AREA_SLOTS = 4096,
-	AREA_ROOM = AREA_SLOTS - 1, /* that serve: see area_make() */
+	CHUNK_SLOTS = 256, /* a page of code at most */
+	CHUNK_ROOM = CHUNK_SLOTS - 2, /* that serve: see chunk_make() */
+	AREA_CHUNKS = 16,
 	SLOTS_MAX = sizeof(void *) == 8 ? 1 << 20 : 1 << 16,
+	CHUNKS_MAX = SLOTS_MAX / CHUNK_SLOTS,
 	/* How many waiting slots are worth a rendezvous, and how long, ms. */
 	RECLAIM_MIN = 1024,
 	RECLAIM_MS = 250
 };
 
+/* Room for chunks, and a copy of the callers for them. */
 struct area {
 	uintptr_t code;
-	uintptr_t callers; /* its copy of them, or 0: lib/callers.h */
-	uintptr_t *words;
-	uint32_t first, used;
+	uintptr_t callers; /* lib/callers.h; or 0 */
+	size_t n_chunks;
+};
+
+/* Slots i * CHUNK_SLOTS + 1 to + used of chunk i, all of one caller. */
+struct chunk {
+	uintptr_t code;
+	uintptr_t caller; /* the library's own, whose copy may serve */
+	uint32_t used;
 };
 
 enum state { FREE, OWNED, WAITING };
@@ -43,7 +52,6 @@ enum state { FREE, OWNED, WAITING };
 struct slot {
 	struct ftr__set *owner; /* referenced; NULL unless OWNED */
 	size_t users;
-	uint16_t area;
 	uint8_t site_length;
 	bool jumped;
 	uint8_t state;
@@ -51,17 +59,17 @@ struct slot {
 
 struct ftr__slot_hot *ftr__slot_table;
 static struct slot *slots;
-static uint32_t n_slots = 1; /* number 0 is no slot */
 static size_t n_waiting, n_free, reclaim_at = RECLAIM_MIN;
 
-enum { AREAS_MAX = SLOTS_MAX / AREA_SLOTS };
-static struct area areas[AREAS_MAX];
+static struct chunk chunks[CHUNKS_MAX];
+static size_t n_chunks;
+static struct area areas[CHUNKS_MAX];
 static size_t n_areas;
 
-/* Every slot that was ever made, FREE ones too. */
-#define FOR_EACH_SLOT(i)                                \
-	for (size_t a_ = 0; a_ < n_areas; a_++)         \
-		for (uint32_t i = areas[a_].first; i < areas[a_].first + areas[a_].used; i++)
+/* Every slot that was ever made, FREE ones too.  Number 0 is none. */
+#define FOR_EACH_SLOT(i)                                                       \
+	for (uint32_t c_ = 0; c_ < n_chunks; c_++)                              \
+		for (uint32_t i = c_ * CHUNK_SLOTS + 1; i <= c_ * CHUNK_SLOTS + chunks[c_].used; i++)
 
 static void *reserve_table(size_t size)
 {
@@ -84,113 +92,109 @@ int ftr__slot_init(void)
 
 /* --- areas ------------------------------------------------------------------ */
 
-static uintptr_t area_end(const struct area *area)
+static size_t chunk_size(void)
 {
-	return area->code + (uintptr_t)AREA_ROOM * ftr__backend->slot_size;
+	return (size_t)CHUNK_SLOTS * ftr__backend->slot_size;
 }
 
-/* Every slot reached from everywhere in [low, high)? */
-static bool within(const struct area *area, uintptr_t low, uintptr_t high, uintptr_t reach)
+static uintptr_t area_end(const struct area *area)
 {
-	uintptr_t start = area->code < low ? area->code : low;
-	uintptr_t end = area_end(area) > high ? area_end(area) : high;
+	return area->code + AREA_CHUNKS * chunk_size();
+}
 
+/* All code at [start, end) reached from everywhere in [low, high)? */
+static bool within(uintptr_t start, uintptr_t end, uintptr_t low, uintptr_t high, uintptr_t reach)
+{
+	if (low < start)
+		start = low;
+	if (high > end)
+		end = high;
 	return !reach || end - start < reach;
 }
 
-static struct area *area_find(uintptr_t low, uintptr_t high, uintptr_t reach, bool above)
+/* A chunk of the area that has room for a slot of this caller. */
+static struct chunk *chunk_find(const struct area *area, uintptr_t caller)
+{
+	for (size_t i = 0; i < n_chunks; i++)
+		if (chunks[i].caller == caller && chunks[i].used < CHUNK_ROOM &&
+		    chunks[i].code - area->code < AREA_CHUNKS * chunk_size())
+			return &chunks[i];
+	return NULL;
+}
+
+static struct area *area_find(uintptr_t caller, const struct ftr__slot_for *sites, uintptr_t reach,
+			      bool above)
 {
 	for (size_t i = 0; i < n_areas; i++)
-		if (areas[i].used < AREA_ROOM && (!above || areas[i].code >= high) &&
-		    within(&areas[i], low, high, reach))
+		if ((!above || areas[i].code >= sites->high) &&
+		    within(areas[i].code, area_end(&areas[i]), sites->low, sites->high, reach) &&
+		    (areas[i].n_chunks < AREA_CHUNKS || chunk_find(&areas[i], caller)))
 			return &areas[i];
 	return NULL;
 }
 
-/* What an area consists of, in this order; bytes. */
-struct layout {
-	size_t slots, callers, code, data;
-};
-
-static struct layout area_layout(void)
+/* The callers' copy is there from the start; chunks come to be as they are
+ * needed. */
+static int callers_fill(uintptr_t at, size_t size)
 {
-	struct layout l = { .slots = (size_t)AREA_SLOTS * ftr__backend->slot_size,
-			    .callers = ftr__callers_size(),
-			    .data = AREA_SLOTS * sizeof(uintptr_t) };
+	uint8_t *code = size ? calloc(1, size) : NULL;
 
-	l.code = ftr__align_up(l.slots + l.callers, (uintptr_t)sysconf(_SC_PAGESIZE));
-	return l;
-}
-
-static int area_fill(uintptr_t at, const struct layout *l)
-{
-	uint8_t *code = calloc(1, l->code);
-
+	if (!size)
+		return 0;
 	if (!code)
 		return ftr__fail(ENOMEM, "no memory to make trampolines in");
-	uintptr_t pushed = n_slots * sizeof *ftr__slot_table;
-	if (ftr__backend->slots_push_addresses)
-		pushed += (uintptr_t)ftr__slot_table;
-	ftr__backend->slots_emit(code, at, AREA_SLOTS, pushed, l->code);
-	if (l->callers)
-		ftr__callers_emit(code + l->slots);
-	int result = ftr__exec_seal(at, code, l->code);
+	ftr__callers_emit(code);
+	int result = ftr__exec_seal(at, code, size);
 	free(code);
 	return result;
 }
 
 static int area_make(uintptr_t low, uintptr_t high, bool highest)
 {
-	const struct layout l = area_layout();
+	size_t slots_size = AREA_CHUNKS * chunk_size();
+	size_t callers_size = ftr__align_up(ftr__callers_size(), (uintptr_t)sysconf(_SC_PAGESIZE));
 	uintptr_t at;
 
-	if (n_areas == AREAS_MAX || n_slots + AREA_SLOTS > SLOTS_MAX)
+	if (n_chunks == CHUNKS_MAX)
 		return ftr__fail(ENOSPC, "all %d trampoline slots are taken", SLOTS_MAX);
-	int result = ftr__exec_reserve(low, high, l.code, l.data, highest, &at);
+	int result = ftr__exec_reserve(low, high, slots_size + callers_size, 0, highest, &at);
 	if (result)
 		return result;
-	uintptr_t callers = l.callers ? at + l.slots : 0;
-	const struct ftr__unwind_area unwind = { at, l.slots, &ftr__backend->slot_cfi, "ftr_slot",
-						 callers };
-	result = area_fill(at, &l);
+	uintptr_t callers = callers_size ? at + slots_size : 0;
+	const struct ftr__unwind_area unwind = { at, slots_size, &ftr__backend->slot_cfi,
+						 "ftr_slot", callers };
+	result = callers_fill(callers, callers_size);
 	if (!result)
 		result = ftr__unwind_area(&unwind);
 	if (result) {
-		munmap((void *)at, l.code + l.data);
+		munmap((void *)at, slots_size + callers_size);
 		return result;
 	}
-	/* The words hold addresses at which a thread may be late, and never a
-	 * thread's own. */
-	ftr__rendezvous_ignore(at + l.code, at + l.code + l.data);
 	if (callers)
 		ftr__callers_add(callers);
-	/* Unwinders know the area by the address of what would be its first
-	 * slot: that one is left out. */
-	areas[n_areas++] = (struct area){ .code = at + ftr__backend->slot_size,
-					  .callers = callers,
-					  .words = (uintptr_t *)(at + l.code) + 1,
-					  .first = n_slots + 1 };
-	n_slots += AREA_SLOTS;
+	areas[n_areas++] = (struct area){ .code = at, .callers = callers };
 	return 0;
 }
 
 /*
- * An area with a free slot for text at [low, high): near above it if that can
+ * An area with a free slot for these sites: near above their text if that can
  * be had, else wherever a call reaches.  Near, the highest place is taken: the
  * program's heap may grow from below.
  */
-static int area_get(uintptr_t low, uintptr_t high, struct area **area)
+static int area_get(uintptr_t caller, const struct ftr__slot_for *sites, struct area **area)
 {
+	uintptr_t low = sites->low, high = sites->high;
 	uintptr_t reach = ftr__backend->reach ? ftr__backend->reach : UINTPTR_MAX / 2;
 	uintptr_t top = high > UINTPTR_MAX - reach ? UINTPTR_MAX : low + reach;
 	uintptr_t bottom = high > reach ? high - reach : 0x10000;
 
-	*area = area_find(low, high, FTR__SLOT_NEAR, true);
+	*area = area_find(caller, sites, FTR__SLOT_NEAR, true);
 	if (*area)
 		return 0;
-	int result = high - low < FTR__SLOT_NEAR ? area_make(high, low + FTR__SLOT_NEAR, true) : -ENOSPC;
+	int result = high - low < FTR__SLOT_NEAR ? area_make(high, low + FTR__SLOT_NEAR, true)
+						 : -ENOSPC;
 	if (result == -ENOSPC) {
-		*area = area_find(low, high, ftr__backend->reach, false);
+		*area = area_find(caller, sites, ftr__backend->reach, false);
 		if (*area)
 			return 0;
 		result = area_make(high, top, false);
@@ -202,13 +206,41 @@ static int area_get(uintptr_t low, uintptr_t high, struct area **area)
 	return result;
 }
 
+/*
+ * A chunk's first slot is left out: unwinders know the area by its address, and
+ * the first of all would have number 0.  The last one's place is the backend's.
+ */
+static int chunk_make(struct area *area, uintptr_t caller)
+{
+	uintptr_t at = area->code + area->n_chunks * chunk_size();
+	uintptr_t pushed = n_chunks * CHUNK_SLOTS * sizeof *ftr__slot_table;
+	static uint8_t code[4096];
+
+	if (n_chunks == CHUNKS_MAX)
+		return ftr__fail(ENOSPC, "all %d trampoline slots are taken", SLOTS_MAX);
+	if (ftr__backend->slots_push_addresses)
+		pushed += (uintptr_t)ftr__slot_table;
+	ftr__backend->slots_emit(code, at, CHUNK_SLOTS, pushed,
+				 ftr__callers_near(area->callers, caller));
+	int result = ftr__exec_seal(at, code, chunk_size());
+	if (result)
+		return result;
+	area->n_chunks++;
+	chunks[n_chunks++] = (struct chunk){ .code = at, .caller = caller };
+	return 0;
+}
+
 /* --- slots ------------------------------------------------------------------ */
+
+static const struct chunk *chunk_of(uint32_t number)
+{
+	return &chunks[number / CHUNK_SLOTS];
+}
 
 uintptr_t ftr__slot_address(uint32_t number)
 {
-	const struct area *area = &areas[slots[number].area];
-
-	return area->code + (uintptr_t)(number - area->first) * ftr__backend->slot_size;
+	return chunk_of(number)->code +
+	       (uintptr_t)(number % CHUNK_SLOTS) * ftr__backend->slot_size;
 }
 
 struct ftr__set *ftr__slot_owner(uint32_t number)
@@ -216,26 +248,29 @@ struct ftr__set *ftr__slot_owner(uint32_t number)
 	return slots[number].owner;
 }
 
-/* Whether a slot can be called from all of [low, high). */
-static bool reaches(uint32_t number, uintptr_t low, uintptr_t high)
+/* Whether a slot can be called from the sites. */
+static bool reaches(uint32_t number, const struct ftr__slot_for *sites)
 {
-	return within(&areas[slots[number].area], low, high, ftr__backend->reach);
+	uintptr_t code = chunk_of(number)->code;
+
+	return within(code, code + chunk_size(), sites->low, sites->high, ftr__backend->reach);
 }
 
 static uint32_t find_owned(const struct ftr__set *set, const struct ftr__slot_for *sites)
 {
 	FOR_EACH_SLOT(i)
 		if (slots[i].owner == set && slots[i].site_length == sites->site_length &&
-		    slots[i].jumped == sites->jumped && reaches(i, sites->low, sites->high))
+		    slots[i].jumped == sites->jumped && reaches(i, sites))
 			return i;
 	return 0;
 }
 
 /* A slot that was reclaimed. */
-static uint32_t find_free(uintptr_t low, uintptr_t high)
+static uint32_t find_free(uintptr_t caller, const struct ftr__slot_for *sites)
 {
 	FOR_EACH_SLOT(i)
-		if (n_free && slots[i].state == FREE && reaches(i, low, high))
+		if (n_free && slots[i].state == FREE && chunk_of(i)->caller == caller &&
+		    reaches(i, sites))
 			return i;
 	return 0;
 }
@@ -317,23 +352,26 @@ static void reclaim(void)
 	reclaim_at = 2 * n_waiting > RECLAIM_MIN ? 2 * n_waiting : RECLAIM_MIN;
 }
 
-static int make_slot(uintptr_t low, uintptr_t high, uint32_t *number)
+static int make_slot(uintptr_t caller, const struct ftr__slot_for *sites, uint32_t *number)
 {
 	struct area *area;
 
 	if (n_waiting >= reclaim_at)
 		reclaim();
-	*number = find_free(low, high);
+	*number = find_free(caller, sites);
 	if (*number) {
 		n_free--;
 		return 0;
 	}
-	int result = area_get(low, high, &area);
-	if (result)
-		return result;
-	*number = area->first + area->used++;
-	slots[*number].area = (uint16_t)(area - areas);
-	return 0;
+	int result = area_get(caller, sites, &area);
+	struct chunk *chunk = result ? NULL : chunk_find(area, caller);
+	if (!result && !chunk) {
+		result = chunk_make(area, caller);
+		chunk = &chunks[n_chunks - 1];
+	}
+	if (!result)
+		*number = (uint32_t)(chunk - chunks) * CHUNK_SLOTS + ++chunk->used;
+	return result;
 }
 
 static const struct ftr__set *served(uint32_t number, const struct ftr__set *set)
@@ -344,14 +382,8 @@ static const struct ftr__set *served(uint32_t number, const struct ftr__set *set
 /* Store what the set needs; text calls the slot only after this. */
 static void serve(uint32_t number, struct ftr__set *set)
 {
-	const struct area *area = &areas[slots[number].area];
-
 	ftr__slot_table[number].site_length = slots[number].site_length;
-	ftr__slot_table[number].flags = set->members[0].flags;
 	ftr__slot_table[number].self = (uintptr_t)&ftr__self - ftr__backend->thread_pointer();
-	area->words[number - area->first] =
-		ftr__callers_near(area->callers, ftr__backend->caller(set->any, ftr__set_vectors(set),
-								      slots[number].jumped));
 	FTR__PUBLISH(ftr__slot_table[number].set, served(number, set));
 }
 
@@ -360,12 +392,14 @@ long ftr__slot_get(struct ftr__set *set, const struct ftr__slot_for *sites)
 	uint32_t number = find_owned(set, sites);
 
 	if (!number) {
-		int result = make_slot(sites->low, sites->high, &number);
+		uintptr_t caller = ftr__backend->caller(set->any, ftr__set_vectors(set),
+							sites->jumped);
+		int result = make_slot(caller, sites, &number);
 		if (result)
 			return result;
 		ftr__set_ref(set); /* as owner */
 		ftr__set_ref(set); /* as what runs */
-		slots[number] = (struct slot){ .owner = set, .area = slots[number].area,
+		slots[number] = (struct slot){ .owner = set,
 					       .site_length = (uint8_t)sites->site_length,
 					       .jumped = sites->jumped, .state = OWNED };
 		serve(number, set);
@@ -419,8 +453,8 @@ size_t ftr__slot_count(void)
 {
 	size_t n = 0;
 
-	for (size_t a = 0; a < n_areas; a++)
-		n += areas[a].used;
+	for (size_t i = 0; i < n_chunks; i++)
+		n += chunks[i].used;
 	return n;
 }
 

@@ -3,13 +3,13 @@
  * Trampoline slots: what a site's call goes to.  Floor 4; guarded by the
  * library's lock.
  *
- * Slots lie in areas near the modules that call them.  An area's code is
- * written once, like a PLT: slot i hands its number to the caller (entry
- * routine) whose address stands in its data word.  The handler set of a slot
+ * Slots lie in areas near the modules that call them, in chunks of one page and
+ * one caller (entry routine).  A chunk's code is written once, when it is first
+ * needed: slot i hands its number to the caller.  The handler set of a slot
  * stands in a table by number.  So what changes is data alone.
  *
  * A slot belongs to one set (its owner), one length of site, one way to come
- * there and one area.
+ * there and one chunk.
  * When no site calls it any more it is *idle*: a thread that is late in it goes
  * back to its site, and runs what stands there now.  It serves again for the same set
  * at once; for another set only when no thread can be in it (P9's rendezvous).
@@ -26,12 +26,10 @@ enum { FTR__SLOT_NEAR = 16 << 20 };
 struct ftr__slot_hot {
 	const struct ftr__set *set;
 	uintptr_t site_length;
-	/* Of the owner's lone member; also while a handler runs whose slot was
-	 * retired meanwhile: the slot serves no other set before a rendezvous. */
-	uintptr_t flags;
 	/* From the thread pointer to ftr__self: for callers that can't say it in
 	 * an instruction. */
 	uintptr_t self;
+	uintptr_t unused;
 };
 _Static_assert(offsetof(struct ftr__slot_hot, set) == FTR__SLOT_SET, "set");
 _Static_assert(offsetof(struct ftr__slot_hot, site_length) == FTR__SLOT_SITE_LENGTH, "site_length");

@@ -19,6 +19,7 @@
 #define FTR__V_N_X87      (6 * FTR__WORD)
 #define FTR__V_N_VECTORS  (7 * FTR__WORD)
 #define FTR__V_HOW        (8 * FTR__WORD)
+#define FTR__V_PT         (9 * FTR__WORD)
 #define FTR__V_GENERAL    (10 * FTR__WORD)
 #define FTR__V_VECTOR     (16 * FTR__WORD)
 
@@ -47,7 +48,9 @@ struct ftr__values {
 	/* What libffi gave: of the vector registers so many. */
 	uintptr_t n_vectors;
 	uintptr_t how;
-	uintptr_t unused;
+	/* x86_64: a struct pt_regs, of which the registers that a call may change
+	 * are there. */
+	uintptr_t pt;
 	uintptr_t general[6];
 	uint8_t vector[8][16];
 };
@@ -63,6 +66,7 @@ FTR__V_AT(x87, FTR__V_X87);
 FTR__V_AT(n_x87, FTR__V_N_X87);
 FTR__V_AT(n_vectors, FTR__V_N_VECTORS);
 FTR__V_AT(how, FTR__V_HOW);
+FTR__V_AT(pt, FTR__V_PT);
 FTR__V_AT(general, FTR__V_GENERAL);
 FTR__V_AT(vector, FTR__V_VECTOR);
 

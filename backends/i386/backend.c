@@ -137,22 +137,20 @@ static uintptr_t signal_restorer(bool siginfo)
 
 /*
  * slot i:   68 imm32        push $(its struct ftr__slot_hot)
- *           ff 25 abs32     jmp *word_i
+ *           e9 rel32        jmp caller
  *           cc ...
  */
-static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
-		       size_t data_distance)
+static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed, uintptr_t caller)
 {
 	for (size_t i = 0; i < n; i++, code += SLOT_SIZE) {
 		uint32_t hot = (uint32_t)(pushed + i * FTR__SLOT_HOT_SIZE);
-		uint32_t word = (uint32_t)(at + data_distance + i * sizeof(uintptr_t));
+		uint32_t distance = (uint32_t)(caller - (at + i * SLOT_SIZE + 10));
 
 		memset(code, FTR__X86_INT3, SLOT_SIZE);
 		code[0] = 0x68;
 		memcpy(code + 1, &hot, sizeof hot);
-		code[5] = 0xff;
-		code[6] = 0x25;
-		memcpy(code + 7, &word, sizeof word);
+		code[5] = 0xe9;
+		memcpy(code + 6, &distance, sizeof distance);
 	}
 }
 
@@ -377,12 +375,6 @@ static uintptr_t entry_sp(const struct ftr_regs *regs)
 	return (uintptr_t)&regs->pt.esp;
 }
 
-/* Under the others it is overwritten, and `group` serves. */
-static uintptr_t regs_slot(const struct ftr_regs *regs)
-{
-	return (uintptr_t)regs->pt.xcs;
-}
-
 /* The args caller returns to the word that the site pushed, which lies where
  * flags would. */
 static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
@@ -518,7 +510,6 @@ static const struct ftr_backend backend = {
 	.x87_pop = ftr__x86_x87_pop,
 	.x87_push = ftr__x86_x87_push,
 	.x87_peek = ftr__x86_x87_peek,
-	.regs_slot = regs_slot,
 	.regs_resume = regs_resume,
 	.regs_resume_at = regs_resume_at,
 	.regs_resume_cell = regs_resume,

@@ -41,14 +41,14 @@ FTR__BARE static size_t full_width(const struct ftr__regs_head *head)
 FTR__BARE void *ftr__x86_vectors_saved(struct ftr_regs *regs, unsigned count, uintptr_t *stride)
 {
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
-	size_t full = full_width(head), masks = 0;
+	size_t full = full_width(head), more = 0;
 
 	*stride = 16 * ((head->mark & FTR__MARK_WIDTH) >> 8);
 	if (!full)
 		return NULL;
-	if (head->mark & FTR__MARK_ALL && full == 64)
-		masks = FTR__X86_MASKS_SIZE;
-	return (void *)ftr__align_down((uintptr_t)regs - count * full - masks, 64);
+	if (head->mark & FTR__MARK_ALL)
+		more = FTR__X86_ALL_MXCSR + (full == 64 ? FTR__X86_MASKS_SIZE : 0);
+	return (void *)ftr__align_down((uintptr_t)regs - count * full - more, 64);
 }
 
 void *ftr__x86_vector(struct ftr_regs *regs, unsigned n, unsigned count, size_t *width)

@@ -27,6 +27,14 @@
 
 #define FTR__X86_MASKS_SIZE 64
 
+/* Bytes between struct ftr_regs and all vector registers, for mxcsr, where the
+ * struct has no room for it. */
+#if FTR__WORD == 8
+#define FTR__X86_ALL_MXCSR 8
+#else
+#define FTR__X86_ALL_MXCSR 0
+#endif
+
 #ifdef __ASSEMBLER__
 
 /* Store or load registers first to last of `vec` at n * stride(%sp). */

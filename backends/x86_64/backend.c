@@ -20,7 +20,7 @@
 #include "backends/x86_64/typed.h"
 #include "lib/thread.h"
 
-enum { SLOT_SIZE = 16, SLOT_DATA = 8, JUMP_SIZE = 16, JUMP_DATA = 16, NEAR_SIZE = 16 };
+enum { SLOT_SIZE = 16, JUMP_SIZE = 16, JUMP_DATA = 16, NEAR_SIZE = 16 };
 
 #define CALLERS(kind)                                                             \
 	void ftr__x86_64_args_##kind(void), ftr__x86_64_regs_##kind(void),        \
@@ -69,37 +69,62 @@ static uintptr_t signal_restorer(bool siginfo)
 
 /* --- trampolines ----------------------------------------------------------- */
 
-/*
- * slot i:   68 imm32        push $(number * FTR__SLOT_HOT_SIZE)
- *           ff 25 disp32    jmp *word_i(%rip)
- *           cc ...
- */
-static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed,
-		       size_t data_distance)
+static uint8_t *put(uint8_t *at, uint8_t opcode, uint32_t operand)
 {
-	for (size_t i = 0; i < n; i++, code += SLOT_SIZE) {
-		uint32_t word = (uint32_t)(pushed + i * FTR__SLOT_HOT_SIZE);
-		uint32_t disp = (uint32_t)(data_distance + i * SLOT_DATA - i * SLOT_SIZE - 11);
+	at[0] = opcode;
+	__builtin_memcpy(at + 1, &operand, sizeof operand);
+	return at + 5;
+}
 
-		__builtin_memset(code, FTR__X86_INT3, SLOT_SIZE);
-		code[0] = 0x68;
-		__builtin_memcpy(code + 1, &word, sizeof word);
-		code[5] = 0xff;
-		code[6] = 0x25;
-		__builtin_memcpy(code + 7, &disp, sizeof disp);
+/* From the end of an instruction to where it leads; false: not in 32 bits. */
+static bool distance(uintptr_t from, uintptr_t to, uint32_t *disp)
+{
+	intptr_t d = (intptr_t)(to - from);
+
+	*disp = (uint32_t)d;
+	return d == (int32_t)d;
+}
+
+/*
+ * slot i:   57              push %rdi
+ *           bf imm32        mov $(number * FTR__SLOT_HOT_SIZE), %edi
+ *           e9 rel32        jmp caller
+ *           cc ...
+ *
+ * A caller that is too far away stands in the last slot's place:
+ *
+ *           ff 25 disp32    jmp *word(%rip)
+ */
+static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed, uintptr_t caller)
+{
+	const uintptr_t word = at + (n - 1) * SLOT_SIZE;
+	uint32_t disp;
+
+	__builtin_memset(code, FTR__X86_INT3, n * SLOT_SIZE);
+	__builtin_memcpy(code + (word - at), &caller, sizeof caller);
+	for (size_t i = 0; i < n - 1; i++, at += SLOT_SIZE, code += SLOT_SIZE) {
+		code[0] = 0x57;
+		uint8_t *end = put(code + 1, 0xbf, (uint32_t)(pushed + i * FTR__SLOT_HOT_SIZE));
+		if (distance(at + 11, caller, &disp)) {
+			put(end, 0xe9, disp);
+		} else {
+			distance(at + 12, word, &disp);
+			*end = 0xff;
+			put(end + 1, 0x25, disp);
+		}
 	}
 }
 
 /*
- * CFA = rsp + 8, and 8 more once the number is pushed: ip & 15 says which.  The
- * word that the site's call pushed lies right below.
+ * CFA = rsp + 8, and 8 more once rdi is pushed: ip & 15 says which.  The word
+ * that the site's call pushed lies right below.
  */
 static const uint8_t slot_cfi[] = {
 	0x0f, 11,         /* DW_CFA_def_cfa_expression, bytes */
 	0x77, 8,          /* DW_OP_breg7 (rsp) + 8 */
 	0x80, 0,          /* DW_OP_breg16 (rip) + 0 */
 	0x30 + SLOT_SIZE - 1, 0x1a, /* DW_OP_lit15, DW_OP_and */
-	0x30 + 5, 0x2a,   /* DW_OP_lit5, DW_OP_ge */
+	0x30 + 1, 0x2a,   /* DW_OP_lit1, DW_OP_ge */
 	0x33, 0x24, 0x22, /* DW_OP_lit3, DW_OP_shl, DW_OP_plus */
 	0x80 | 16, 1,     /* DW_CFA_offset: column 16 at CFA - 8 */
 };
@@ -118,6 +143,7 @@ static uint8_t *by_word(uint8_t *at, uint8_t modrm, size_t disp)
 }
 
 enum { CALL_WORD = 0x15, JMP_WORD = 0x25, PUSH_WORD = 0x35 };
+enum { PUSH_RDI = 0x57, REX_W = 0x48, LOAD = 0x8b, RDI_WORD = 0x3d };
 
 /*
  * stub i:   ff 35 disp32    push next_i(%rip)
@@ -162,9 +188,10 @@ static const uint8_t jump_cfi[] = {
  * cell:  0  48 8d 64 24 08  lea 8(%rsp), %rsp
  *        5  ff 15 disp32    call *body(%rip)
  *       11  ff 35 disp32    push parent(%rip)
- *       17  ff 35 disp32    push pushed(%rip)
- *       23  ff 25 disp32    jmp *caller(%rip)
- *       29  cc cc cc
+ *       17  57              push %rdi
+ *       18  48 8b 3d disp32 mov pushed(%rip), %rdi
+ *       25  ff 25 disp32    jmp *caller(%rip)
+ *       31  cc
  */
 FTR__BARE static void cells_emit(uint8_t *code, uintptr_t at, size_t n, size_t data_distance)
 {
@@ -176,11 +203,15 @@ FTR__BARE static void cells_emit(uint8_t *code, uintptr_t at, size_t n, size_t d
 			data_distance + offsetof(struct ftr__cell_words, body) - 11);
 		by_word(code + 11, PUSH_WORD,
 			data_distance + offsetof(struct ftr__cell_words, parent) - 17);
-		by_word(code + 17, PUSH_WORD,
-			data_distance + offsetof(struct ftr__cell_words, pushed) - 23);
-		by_word(code + 23, JMP_WORD,
-			data_distance + offsetof(struct ftr__cell_words, caller) - 29);
-		code[29] = code[30] = code[31] = FTR__X86_INT3;
+		code[17] = PUSH_RDI;
+		/* As long as by_word()'s, behind a prefix. */
+		by_word(code + 19, RDI_WORD,
+			data_distance + offsetof(struct ftr__cell_words, pushed) - 25);
+		code[18] = REX_W;
+		code[19] = LOAD;
+		by_word(code + 25, JMP_WORD,
+			data_distance + offsetof(struct ftr__cell_words, caller) - 31);
+		code[31] = FTR__X86_INT3;
 	}
 }
 
@@ -198,7 +229,7 @@ FTR__BARE static void cells_emit(uint8_t *code, uintptr_t at, size_t n, size_t d
 	0x16,             /* DW_OP_swap */                                        \
 	0x30 + 17, 0x2a,  /* DW_OP_lit17, DW_OP_ge */                             \
 	0x22, 0x16,       /* DW_OP_plus, DW_OP_swap */                            \
-	0x30 + 23, 0x2a,  /* DW_OP_lit23, DW_OP_ge */                             \
+	0x30 + 18, 0x2a,  /* DW_OP_lit18, DW_OP_ge */                             \
 	0x22,             /* DW_OP_plus */                                        \
 	0x33, 0x24, 0x22  /* DW_OP_lit3, DW_OP_shl, DW_OP_plus */
 
@@ -266,18 +297,37 @@ static size_t callers_copy_size(void)
 }
 
 /*
- * 4c 8b 1d disp32          mov x(%rip), %r11
- * 64 4d 8b 1b              mov %fs:(%r11), %r11
+ * REX 8b 1d disp32            mov x(%rip), %reg
+ * 64 REX 8b 1b                mov %fs:(%reg), %reg
+ *
  * become, with prefixes that say it again
- * 64 64 64 4c 8b 1c 25 imm32    mov %fs:imm32, %r11
+ *
+ * 64 64 64 REX 8b 1c 25 imm32    mov %fs:imm32, %reg
+ *
+ * reg is rbx or, by REX, r11.  The linker may have made another instruction of
+ * the first.
  */
 static void fix_self(uint8_t *end)
 {
-	static const uint8_t load[] = { 0x64, 0x64, 0x64, 0x4c, 0x8b, 0x1c, 0x25 };
-	int32_t distance = (int32_t)((uintptr_t)&ftr__self - thread_pointer());
+	enum { REX_B = 1 };
+	const uint8_t load[] = { 0x64, 0x64, 0x64, end[1] & ~REX_B, 0x8b, 0x1c, 0x25 };
+	int32_t offset = (int32_t)((uintptr_t)&ftr__self - thread_pointer());
 
 	__builtin_memcpy(end - 7, load, sizeof load);
-	__builtin_memcpy(end, &distance, sizeof distance);
+	__builtin_memcpy(end, &offset, sizeof offset);
+}
+
+/*
+ * 8c c8 0f 1f 00    mov %cs, %eax; nop
+ * becomes b8 imm32, mov $cs, %eax: a process has one code segment of 64 bits,
+ * for modify_ldt(2) makes none.
+ */
+static void fix_cs(uint8_t *end)
+{
+	uint32_t cs;
+
+	__asm__("movl %%cs, %0" : "=r"(cs));
+	put(end - 5, 0xb8, cs);
 }
 
 static void callers_emit(uint8_t *code, uintptr_t slot_table)
@@ -295,12 +345,13 @@ static void callers_emit(uint8_t *code, uintptr_t slot_table)
 	words[FIX_EXITS] = (uintptr_t)ftr__run_exits;
 	words[FIX_RETURN] = (uintptr_t)ftr__record_return;
 	for (const struct fixup *f = ftr__x86_64_fixups; f < ftr__x86_64_fixups_end; f++) {
-		int32_t distance = (int32_t)(size + f->word * sizeof(uintptr_t) - f->end);
+		uint32_t disp = (uint32_t)(size + f->word * sizeof(uintptr_t) - f->end);
 		if (f->word == FIX_SELF)
 			fix_self(code + f->end);
+		else if (f->word == FIX_CS)
+			fix_cs(code + f->end);
 		else
-			__builtin_memcpy(code + f->end - sizeof distance, &distance,
-					 sizeof distance);
+			__builtin_memcpy(code + f->end - sizeof disp, &disp, sizeof disp);
 	}
 }
 
@@ -370,47 +421,58 @@ static bool is_whole(const struct ftr_regs *regs)
 	return regs->head.mark & FTR__MARK_WHOLE;
 }
 
-/* S of frame.h: where the slot's word lies. */
-static uintptr_t slot_word(const struct ftr_regs *regs)
+/* Of those that are not whole. */
+static bool regs_of_exit(const struct ftr_regs *regs)
 {
-	return (uintptr_t)(regs + 1) + (is_whole(regs) ? FTR_X86_64_ROOM : 0) +
-	       (regs->head.mark & FTR_X86_64_MARK_EXIT ? EXIT_SIZE - REGS_SIZE : 0);
+	return regs->head.mark & FTR_X86_64_MARK_EXIT;
 }
 
-static uintptr_t regs_slot(const struct ftr_regs *regs)
+/* S of frame.h. */
+static uintptr_t entry_sp(const struct ftr_regs *regs)
 {
-	return *(uintptr_t *)slot_word(regs);
+	if (is_whole(regs))
+		return (uintptr_t)regs + R_ABOVE_REGS;
+	return (uintptr_t)regs + (regs_of_exit(regs) ? R_ABOVE_EXIT : R_ABOVE_ARGS);
+}
+
+/* Of the args caller those are there that a call may change. */
+static struct pt_regs *pt_of(const struct ftr_regs *regs)
+{
+	const uintptr_t di_from_s = offsetof(struct pt_regs, rdi);
+
+	return is_whole(regs) ? (struct pt_regs *)&regs->pt
+			      : (struct pt_regs *)(entry_sp(regs) - di_from_s);
 }
 
 /* The args caller returns to the word that the site pushed.  Under the regs
  * caller that may be overwritten by a handler that lowers sp. */
 static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
 {
-	if (is_whole(regs))
+	if (is_whole(regs)) {
 		regs->last = ip;
-	else
-		*(uintptr_t *)(slot_word(regs) + 8) = ip;
-}
-
-static bool regs_of_exit(const struct ftr_regs *regs)
-{
-	return regs->head.mark & FTR_X86_64_MARK_EXIT;
-}
-
-static uintptr_t regs_resume_at(const struct ftr_regs *regs)
-{
-	return is_whole(regs) ? regs->last : *(uintptr_t *)(slot_word(regs) + 8);
-}
-
-static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
-{
-	return is_whole(regs) ? &regs->pt : NULL;
+		regs->head.mark |= FTR_X86_64_MARK_RESUME;
+	} else {
+		*(uintptr_t *)(entry_sp(regs) + 8) = ip;
+	}
 }
 
 /* The args caller has no pt_regs.ip: the word that the site pushed serves. */
 static uintptr_t *ip_of(const struct ftr_regs *regs)
 {
-	return is_whole(regs) ? (uintptr_t *)&regs->pt.rip : (uintptr_t *)(slot_word(regs) + 8);
+	return is_whole(regs) ? (uintptr_t *)&regs->pt.rip : (uintptr_t *)(entry_sp(regs) + 8);
+}
+
+/* Before that ip is what the caller found, or is put back by who runs handlers. */
+static uintptr_t regs_resume_at(const struct ftr_regs *regs)
+{
+	const bool resume = is_whole(regs) && regs->head.mark & FTR_X86_64_MARK_RESUME;
+
+	return resume ? regs->last : *ip_of(regs);
+}
+
+static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
+{
+	return is_whole(regs) ? &regs->pt : NULL;
 }
 
 static uintptr_t regs_ip(const struct ftr_regs *regs)
@@ -425,7 +487,7 @@ static void regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
 
 static uintptr_t regs_sp(const struct ftr_regs *regs)
 {
-	return is_whole(regs) ? regs->pt.rsp : slot_word(regs) + 16;
+	return is_whole(regs) ? regs->pt.rsp : entry_sp(regs) + 16;
 }
 
 /* The args caller keeps what lahf and seto gave: ah and al. */
@@ -440,25 +502,26 @@ static uintptr_t regs_flags(const struct ftr_regs *regs)
 
 static uintptr_t *regs_arg(struct ftr_regs *regs, unsigned n)
 {
-	unsigned long *const in_register[] = { &regs->pt.rdi, &regs->pt.rsi, &regs->pt.rdx,
-					       &regs->pt.rcx, &regs->pt.r8, &regs->pt.r9 };
+	struct pt_regs *pt = pt_of(regs);
+	unsigned long *const in_register[] = { &pt->rdi, &pt->rsi, &pt->rdx, &pt->rcx, &pt->r8,
+					       &pt->r9 };
 
 	if (n < FTR__ARRAY_SIZE(in_register))
 		return (uintptr_t *)in_register[n];
 	/* Above the return address into the parent, at a function's entry. */
 	if (regs->head.mark & FTR__MARK_PROBE)
 		return (uintptr_t *)regs->pt.rsp + 1 + (n - FTR__ARRAY_SIZE(in_register));
-	return (uintptr_t *)(slot_word(regs) + 24) + (n - FTR__ARRAY_SIZE(in_register));
+	return (uintptr_t *)(entry_sp(regs) + 24) + (n - FTR__ARRAY_SIZE(in_register));
 }
 
 static uintptr_t *regs_return(struct ftr_regs *regs)
 {
-	return (uintptr_t *)&regs->pt.rax;
+	return (uintptr_t *)&pt_of(regs)->rax;
 }
 
 static uintptr_t *regs_return2(struct ftr_regs *regs)
 {
-	return (uintptr_t *)&regs->pt.rdx;
+	return (uintptr_t *)&pt_of(regs)->rdx;
 }
 
 FTR__BARE unsigned ftr__x86_64_vectors(const struct ftr_regs *regs)
@@ -542,7 +605,6 @@ static const struct ftr_backend backend = {
 	.x87_pop = ftr__x86_x87_pop,
 	.x87_push = ftr__x86_x87_push,
 	.x87_peek = ftr__x86_x87_peek,
-	.regs_slot = regs_slot,
 	.regs_resume = regs_resume,
 	.regs_resume_at = regs_resume_at,
 	.regs_of_exit = regs_of_exit,

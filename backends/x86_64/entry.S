@@ -3,10 +3,11 @@
  * The callers: from a trampoline slot to the handlers and back.
  *
  * State on entry (see frame.h for the whole stack)
- *     (%rsp)     what the slot pushed: where its struct ftr__slot_hot lies
+ *     rdi        where the slot's struct ftr__slot_hot lies
+ *     (%rsp)     rdi as it was (pushed by the slot)
  *     8(%rsp)    return address into the traced function
  *     16(%rsp)   return address into the parent, stack arguments above
- *     all registers and flags are the traced function's at its entry
+ *     all other registers and flags are the traced function's at its entry
  *
  * State on exit
  *     at the return address into the traced function, or where a handler said;
@@ -25,45 +26,57 @@
  * x87 is not touched.
  *
  * Stack used below the traced function's rsp, bytes, besides the handlers' own
- * and 8 for the call of them: args 216, regs 504; for vectors up to 63 and
- * 8 * 16, 32 or 64; all: 256, 512 or 2112.
+ * and 8 for the call of them: args 104, regs 504; for vectors up to 63 and
+ * 8 * 16, 32 or 64; all: 264, 520 or 2120.
  *
- * What happens in between is lib/backend.h's list of steps.
+ * What happens in between is lib/backend.h's list of steps.  What bounds the
+ * time of the short variants is the number of stores, and of taken branches: a
+ * slot's first instruction is the first that saves, and nothing is stored that
+ * a handler's accessors can tell by other means.
  */
 #include "backends/x86/vectors.h"
 #include "backends/x86_64/frame.h"
 
-/* From R to S, of the regs callers; the others have REGS_SIZE or EXIT_SIZE. */
-#define FRAME_SIZE (REGS_SIZE + FTR_X86_64_ROOM)
+/* How a caller was come to. */
+#define CALLED 0 /* by a site's call */
+#define JUMPED 1 /* by a site's jump */
+#define EXITS  2 /* by a cell */
 
-/* The registers that a call may change. */
-	.macro	SAVE_CALL_CLOBBERED
-	movq	%r11, R_R11(%rsp)
-	movq	%r10, R_R10(%rsp)
-	movq	%r9, R_R9(%rsp)
-	movq	%r8, R_R8(%rsp)
-	movq	%rax, R_AX(%rsp)
-	movq	%rcx, R_CX(%rsp)
-	movq	%rdx, R_DX(%rsp)
-	movq	%rsi, R_SI(%rsp)
-	movq	%rdi, R_DI(%rsp)
+	.macro	PUSH reg
+	pushq	%\reg
+	.cfi_adjust_cfa_offset 8
 	.endm
 
-	.macro	RESTORE_CALL_CLOBBERED
-	movq	R_CX(%rsp), %rcx
-	movq	R_DX(%rsp), %rdx
-	movq	R_SI(%rsp), %rsi
-	movq	R_DI(%rsp), %rdi
-	movq	R_R8(%rsp), %r8
-	movq	R_R9(%rsp), %r9
-	movq	R_R10(%rsp), %r10
-	movq	R_R11(%rsp), %r11
-	movq	R_AX(%rsp), %rax
+	.macro	POP reg
+	popq	%\reg
+	.cfi_adjust_cfa_offset -8
+	.endm
+
+	.macro	GROW bytes:vararg
+	leaq	-(\bytes)(%rsp), %rsp
+	.cfi_adjust_cfa_offset \bytes
+	.endm
+
+/* The args frame, \size bytes up to S: the registers that a call may change, and
+ * the room below. */
+	.macro	SAVE_ARGS size
+	.irp	reg, rsi, rdx, rcx, rax, r8, r9, r10, r11
+	PUSH	\reg
+	.endr
+	GROW	\size - 8 * 8
+	.endm
+
+/* Leaves rsp at the return address into the traced function. */
+	.macro	RESTORE_ARGS size
+	GROW	-(\size - 8 * 8)
+	.irp	reg, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+	POP	\reg
+	.endr
 	.endm
 
 /* Arithmetic flags and the mark in one store.  mov changes no flag; lahf has
  * SF ZF AF PF CF, seto has OF. */
-	.macro	SAVE_FLAGS mark
+	.macro	SAVE_FLAGS mark:vararg
 	movabsq	$((\mark) << 32), %rax
 	lahf
 	seto	%al
@@ -84,14 +97,21 @@
 	.endm
 
 /*
- * r11 = ftr__self.  Two loads, for a library that may be opened late:
+ * ftr__self to r11 or rbx.  Two loads, for a library that may be opened late:
  * initial-exec.  In a copy one, for there the distance from fs is known; it
  * takes the place of both, and the linker may have made a constant of the first.
  */
-	.macro	LOAD_SELF
-	movq	ftr__self@gottpoff(%rip), %r11
+	.macro	LOAD_SELF self
+	movq	ftr__self@gottpoff(%rip), %\self
 	FIXUP	FIX_SELF
-	movq	%fs:(%r11), %r11
+	movq	%fs:(%\self), %\self
+	.endm
+
+/* In a copy a constant: reading it takes longer than storing it. */
+	.macro	LOAD_CS
+	movl	%cs, %eax
+	.byte	0x0f, 0x1f, 0x00	/* nopl (%rax) */
+	FIXUP	FIX_CS
 	.endm
 
 /* A routine of the library's, which lies far from a copy. */
@@ -101,43 +121,40 @@
 	.endm
 
 /*
- * Step inside: rcx = R on entry, S at \at(\base).  Goes to fn_slow where
- * ftr__dispatch_slow() has to be called.  Leaves the set in r10, the handler's
- * arguments in rdi, rsi, rdx, rcx.
+ * Step inside: rcx = R on entry, \self = ftr__self, rdi from the slot, S at
+ * \at(\base).  Goes to fn_slow where ftr__dispatch_slow() has to be called.
+ * Leaves the set in r10, the handler's arguments in rdi, rsi, rdx, rcx; jumped:
+ * the struct ftr__slot_hot in r9.
  */
-	.macro	STEP_INSIDE fn, base, at
-	LOAD_SELF
-	testq	%r11, %r11
+	.macro	STEP_INSIDE fn, self, base, at, way
+	testq	%\self, %\self
 	jz	.L\fn\()_slow
-	cmpq	$0, FTR__THREAD_FRAME(%r11)
+	cmpq	$0, FTR__THREAD_FRAME(%\self)
 	jne	.L\fn\()_slow
-	movq	%rcx, FTR__THREAD_FRAME(%r11)
-.L\fn\()_load_set:
-	movq	\at(\base), %rax
-	addq	ftr__slot_table(%rip), %rax
+	addq	ftr__slot_table(%rip), %rdi
 	FIXUP	FIX_TABLE
+	movq	%rcx, FTR__THREAD_FRAME(%\self)
+.L\fn\()_load_set:
 	/* The set is loaded after the store above: see lib/grace.h. */
-	movq	FTR__SLOT_SET(%rax), %r10
+	movq	FTR__SLOT_SET(%rdi), %r10
 .L\fn\()_has_set:
 	FTR__LATE ftr__x86_64_\fn, .L\fn\()_has_set
-	movq	\at + 8(\base), %rdi
-	subq	FTR__SLOT_SITE_LENGTH(%rax), %rdi
+	.if	\way == JUMPED
+	movq	%rdi, %r9
+	.endif
+	movq	\at + 8(\base), %rax
+	subq	FTR__SLOT_SITE_LENGTH(%rdi), %rax
 	movq	\at + 16(\base), %rsi
 	movq	FTR__SET_ARG(%r10), %rdx
-	.endm
-
-/* Where r11 is ftr__self. */
-	.macro	STEP_OUTSIDE_SELF notice
-	movq	$0, FTR__THREAD_FRAME(%r11)
-	movl	FTR__THREAD_ASKED(%r11), %eax
-	cmpl	FTR__THREAD_ANSWERED(%r11), %eax
-	jne	\notice
+	movq	%rax, %rdi
 	.endm
 
 /* Step outside again; goes to \notice where someone asked to hear of it. */
-	.macro	STEP_OUTSIDE notice
-	LOAD_SELF
-	STEP_OUTSIDE_SELF \notice
+	.macro	STEP_OUTSIDE self, notice
+	movq	$0, FTR__THREAD_FRAME(%\self)
+	movl	FTR__THREAD_ASKED(%\self), %eax
+	cmpl	FTR__THREAD_ANSWERED(%\self), %eax
+	jne	\notice
 	.endm
 
 /* --- return hooks: what lib/exit.c does, for a lone plain group ---------------- */
@@ -156,8 +173,8 @@
 	jz	.L\fn\()_make_ready
 	cmpq	%r8, FTR__RECORD_SET(%rax)
 	jne	.L\fn\()_make_ready
-	movl	FTR__SET_DATA_SIZE(%r8), %r9d
-	cmpl	%r9d, FTR__RECORD_DATA_ROOM(%rax)
+	movl	FTR__SET_DATA_SIZE(%r8), %r8d
+	cmpl	%r8d, FTR__RECORD_DATA_ROOM(%rax)
 	jb	.L\fn\()_make_ready
 	movq	%rdi, FTR__RECORD_IP(%rax)
 .L\fn\()_ready:
@@ -166,13 +183,15 @@
 /* The handler is not called where no record is to be had. */
 	.macro	READY_RECORD_ASIDE fn, base, at, frame, aligned
 .L\fn\()_make_ready:
-	movq	%r8, %rdi
+	movq	%r9, R_GROUP(%rcx)
+	movq	FTR__SET_HOOKS(%r10), %rdi
 	leaq	\at + 16(\base), %rsi
 	CALL_ASIDE \aligned, \frame, ftr__exit_make_ready, FIX_READY
 .L\fn\()_made_ready:
 	FTR__LATE .L\fn\()_make_ready, .L\fn\()_made_ready, 1
 	leaq	\at - (\frame)(\base), %rcx
-	LOAD_SELF
+	movq	R_GROUP(%rcx), %rdi
+	LOAD_SELF r11
 	testl	%eax, %eax
 	jnz	.L\fn\()_load_set
 	jmp	.L\fn\()_bound
@@ -183,7 +202,7 @@
  * on in its cell.  Leaves ftr__self in r11.
  */
 	.macro	BIND_RECORD fn, base, at
-	LOAD_SELF
+	LOAD_SELF r11
 	testl	%eax, %eax
 	jnz	.L\fn\()_bound
 	movq	FTR__THREAD_RECORDS(%r11), %rdx
@@ -201,19 +220,20 @@
 	.endm
 
 /*
- * As STEP_INSIDE, for a cell's call that returned; the set in r10 is the record's.
- * x87: what is on the x87 stack has to be taken from there.
+ * As STEP_INSIDE, for a cell's call that returned; the set in r10 is the record's,
+ * which is kept in the frame.  x87: what is on the x87 stack has to be taken from
+ * there.
  */
 	.macro	STEP_INSIDE_EXIT fn, base, at, x87
-	LOAD_SELF
 	testq	%r11, %r11
 	jz	.L\fn\()_slow
 	cmpq	$0, FTR__THREAD_FRAME(%r11)
 	jne	.L\fn\()_slow
-	movq	\at(\base), %rdx
-	addq	ftr__slot_table(%rip), %rdx
+	addq	ftr__slot_table(%rip), %rdi
 	FIXUP	FIX_TABLE
 	movq	%rcx, FTR__THREAD_FRAME(%r11)
+	movq	%rdi, R_GROUP(%rcx)
+	movq	%rdi, %rdx
 	movq	FTR__RECORD_SET(%rdx), %r10
 	movq	FTR__RECORD_IP(%rdx), %rdi
 	movq	\at + 8(\base), %rsi
@@ -229,11 +249,9 @@
 	.endm
 
 /* The record is free.  Leaves ftr__self in r11. */
-	.macro	RELEASE_RECORD fn, base, at
-	movq	\at(\base), %rdx
-	addq	ftr__slot_table(%rip), %rdx
-	FIXUP	FIX_TABLE
-	LOAD_SELF
+	.macro	RELEASE_RECORD fn, base, at, frame
+	movq	\at - (\frame) + R_GROUP(\base), %rdx
+	LOAD_SELF r11
 	cmpq	%r11, FTR__RECORD_OWNER(%rdx)
 	jne	.L\fn\()_foreign
 	movq	FTR__THREAD_RECORDS(%r11), %rax
@@ -246,19 +264,19 @@
 	.macro	RELEASE_RECORD_ASIDE fn, frame, aligned
 .L\fn\()_x87:
 	CALL_ASIDE \aligned, \frame, ftr__run_exits, FIX_EXITS
-	LOAD_SELF
+	LOAD_SELF r11
 	jmp	.L\fn\()_released
 .L\fn\()_foreign:
 	movq	%rdx, %rdi
 	CALL_ASIDE \aligned, \frame, ftr__record_return, FIX_RETURN
-	LOAD_SELF
+	LOAD_SELF r11
 	jmp	.L\fn\()_released
 	.endm
 
 /* ftr__dispatch_slow(R, slot, return_ip, parent_ip): rcx = R. */
 	.macro	SLOW_ARGUMENTS base, at
+	movq	%rdi, %rsi
 	movq	%rcx, %rdi
-	movq	\at(\base), %rsi
 	movq	\at + 8(\base), %rdx
 	movq	\at + 16(\base), %rcx
 	.endm
@@ -288,23 +306,16 @@
 	.size	\name, . - \name
 	.endm
 
-/* How a caller was come to. */
-#define CALLED 0 /* by a site's call */
-#define JUMPED 1 /* by a site's jump */
-#define EXITS  2 /* by a cell */
-
 /*
- * The frame's end: on to the word that the site pushed, by a return or by a
- * jump.  The jump reads that word in the red zone.
+ * The frame's end, rsp at the word that the site pushed: on to there by a return,
+ * or by a jump, which reads that word in the red zone.
  */
-	.macro	LEAVE size, way
+	.macro	LEAVE way
 	.if	\way == JUMPED
-	leaq	\size + 16(%rsp), %rsp
-	.cfi_def_cfa_offset 8
+	leaq	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
 	jmp	*-8(%rsp)
 	.else
-	leaq	\size + 8(%rsp), %rsp
-	.cfi_def_cfa_offset 8
 	ret
 	.endif
 	.endm
@@ -325,16 +336,15 @@
 	.endif
 	.endm
 
-	.macro	END_HANDLER fn, way, base, at
+	.macro	END_HANDLER fn, way, base, at, frame
 	.if	\way == JUMPED
 	BIND_RECORD \fn, \base, \at
-	STEP_OUTSIDE_SELF .L\fn\()_notice
 	.elseif	\way == EXITS
-	RELEASE_RECORD \fn, \base, \at
-	STEP_OUTSIDE_SELF .L\fn\()_notice
+	RELEASE_RECORD \fn, \base, \at, \frame
 	.else
-	STEP_OUTSIDE .L\fn\()_notice
+	LOAD_SELF r11
 	.endif
+	STEP_OUTSIDE r11, .L\fn\()_notice
 	.endm
 
 /* --- without vector registers -------------------------------------------------- */
@@ -346,31 +356,30 @@
  * .cfi_restore_state clang's assembler takes rsp for where it was before.
  */
 	.macro	ALIGNED_CALL size, call:vararg
-	movq	%rbp, R_BP(%rsp)
+	movq	%rbp, R_ARGS_BP(%rsp)
 	.cfi_remember_state
-	.cfi_offset %rbp, R_BP - (\size + 16)
+	.cfi_offset %rbp, R_ARGS_BP - (\size + 16)
 	movq	%rsp, %rbp
 	.cfi_def_cfa_register %rbp
 	andq	$-16, %rsp
 	\call
 	movq	%rbp, %rsp
 	.cfi_def_cfa_register %rsp
-	movq	R_BP(%rsp), %rbp
+	movq	R_ARGS_BP(%rsp), %rbp
 	.cfi_restore_state
 	.endm
 
 /* size: from R to S. */
 	.macro	ARGS_NONE fn, way, mark, size
 	BEGIN	ftr__x86_64_\fn
-	leaq	-(\size)(%rsp), %rsp
-	.cfi_adjust_cfa_offset \size
-	SAVE_CALL_CLOBBERED
+	SAVE_ARGS \size
 	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \mark, 0, 0)
 	movq	%rsp, %rcx
+	LOAD_SELF r11
 	.if	\way == EXITS
 	STEP_INSIDE_EXIT \fn, %rsp, \size, 0
 	.else
-	STEP_INSIDE \fn, %rsp, \size
+	STEP_INSIDE \fn, r11, %rsp, \size, \way
 	.endif
 	.if	\way == JUMPED
 	READY_RECORD \fn
@@ -379,12 +388,12 @@
 	jnz	.L\fn\()_misaligned
 	CALL_HANDLER \way
 .L\fn\()_ran:
-	END_HANDLER \fn, \way, %rsp, \size
+	END_HANDLER \fn, \way, %rsp, \size, \size
 .L\fn\()_outside:
 	RESTORE_FLAGS
-	RESTORE_CALL_CLOBBERED
 	.cfi_remember_state
-	LEAVE	\size, \way
+	RESTORE_ARGS \size
+	LEAVE	\way
 	.cfi_restore_state
 .L\fn\()_misaligned:
 	ALIGNED_CALL \size, CALL_HANDLER \way
@@ -489,19 +498,19 @@
 
 	.macro	SAVE_all_sse fn, frame
 	stmxcsr	R_MXCSR(%rsp)
-	OPEN_VECTORS (16 * 16)
+	OPEN_VECTORS (16 * 16 - R_MXCSR)
 	FTR_X86_STORE movaps, xmm, 16, rsp, LOW_REGISTERS
 	.endm
 
 	.macro	SAVE_all_avx fn, frame
 	stmxcsr	R_MXCSR(%rsp)
-	OPEN_VECTORS (16 * 32)
+	OPEN_VECTORS (16 * 32 - R_MXCSR)
 	FTR_X86_STORE vmovaps, ymm, 32, rsp, LOW_REGISTERS
 	.endm
 
 	.macro	SAVE_all_avx512 fn, frame
 	stmxcsr	R_MXCSR(%rsp)
-	OPEN_VECTORS (32 * 64 + FTR__X86_MASKS_SIZE)
+	OPEN_VECTORS (32 * 64 + FTR__X86_MASKS_SIZE - R_MXCSR)
 	FTR_X86_STORE vmovaps, zmm, 64, rsp, LOW_REGISTERS
 	FTR_X86_STORE vmovaps, zmm, 64, rsp, HIGH_REGISTERS
 	leaq	32 * 64(%rsp), %rax
@@ -598,33 +607,13 @@
 
 /* --- with a frame pointer --------------------------------------------------------- */
 
-/* Save vectors, run the handlers, load vectors. */
-	.macro	DISPATCH kind, fn, frame, way
-	SAVE_\kind \fn, \frame
-	leaq	-(\frame)(%rbp), %rcx
-	.if	\way == EXITS
-	STEP_INSIDE_EXIT \fn, %rbp, 0, 1
-	.else
-	STEP_INSIDE \fn, %rbp, 0
-	.endif
-	.if	\way == JUMPED
-	READY_RECORD \fn
-	.endif
-	.if	\frame == FRAME_SIZE
-	/* Not left to the slot's word, which a handler that lowers sp may
-	 * overwrite. */
-	movq	%rdx, R_GROUP(%rcx)
-	.endif
-	CALL_HANDLER \way
-	END_HANDLER \fn, \way, %rbp, 0
-.L\fn\()_outside:
-	LOAD_\kind \fn, \frame
-	leaq	-(\frame)(%rbp), %rsp
-	.endm
-
-/* What DISPATCH jumps to. */
-	.macro	DISPATCH_ASIDE kind, fn, frame, way
+/* What callers with a frame pointer jump to.  whole: keeps the flags that it
+ * found in r14. */
+	.macro	DISPATCH_ASIDE kind, fn, frame, way, whole
 .L\fn\()_slow:
+	.if	\whole
+	movl	R_FLAGS - (\frame)(%rbp), %r14d
+	.endif
 	SLOW_ARGUMENTS %rbp, 0
 	CALL_OUT ftr__dispatch_slow, FIX_SLOW
 .L\fn\()_was_slow:
@@ -645,25 +634,80 @@
 /* size: from R to S. */
 	.macro	ARGS_CALLER kind, fn, way, size, bits, stride, width
 	BEGIN	ftr__x86_64_\fn
-	leaq	-(\size)(%rsp), %rsp
-	.cfi_adjust_cfa_offset \size
-	movq	%rbp, R_BP(%rsp)
-	.cfi_rel_offset %rbp, R_BP
+	SAVE_ARGS \size
+	movq	%rbp, R_ARGS_BP(%rsp)
+	.cfi_rel_offset %rbp, R_ARGS_BP
 	leaq	\size(%rsp), %rbp
 	.cfi_def_cfa %rbp, 16
-	SAVE_CALL_CLOBBERED
 	SAVE_FLAGS FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \stride, \width)
-	DISPATCH \kind, \fn, \size, \way
+	SAVE_\kind \fn, \size
+	leaq	-(\size)(%rbp), %rcx
+	LOAD_SELF r11
+	.if	\way == EXITS
+	STEP_INSIDE_EXIT \fn, %rbp, 0, 1
+	.else
+	STEP_INSIDE \fn, r11, %rbp, 0, \way
+	.endif
+	.if	\way == JUMPED
+	READY_RECORD \fn
+	.endif
+	CALL_HANDLER \way
+	END_HANDLER \fn, \way, %rbp, 0, \size
+.L\fn\()_outside:
+	LOAD_\kind \fn, \size
+	leaq	-(\size)(%rbp), %rsp
 	RESTORE_FLAGS
-	RESTORE_CALL_CLOBBERED
 	.cfi_remember_state
-	movq	R_BP(%rsp), %rbp
+	movq	R_ARGS_BP(%rsp), %rbp
 	.cfi_restore %rbp
 	.cfi_def_cfa %rsp, \size + 16
-	LEAVE	\size, \way
+	RESTORE_ARGS \size
+	LEAVE	\way
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, \fn, \size, \way
+	DISPATCH_ASIDE \kind, \fn, \size, \way, 0
 	END	ftr__x86_64_\fn
+	.endm
+
+	.macro	SAVE_KEPT reg, at
+	movq	%\reg, \at(%rsp)
+	.cfi_rel_offset %\reg, \at
+	.endm
+
+/*
+ * The regs frame, from a stack that was lowered to R.  In ascending order: some
+ * CPUs join neighbouring stores.  Leaves rbp = S, rbx = ftr__self, r12 the return
+ * address into the traced function, r13 its rsp; rdi is the slot's.
+ */
+	.macro	SAVE_REGS mark:vararg
+	movl	$\mark, R_MARK(%rsp)
+	SAVE_KEPT r15, R_R15
+	SAVE_KEPT r14, R_R14
+	SAVE_KEPT r13, R_R13
+	SAVE_KEPT r12, R_R12
+	SAVE_KEPT rbp, R_BP
+	SAVE_KEPT rbx, R_BX
+	leaq	R_ABOVE_REGS(%rsp), %rbp
+	.cfi_def_cfa %rbp, 16
+	movq	%r11, R_R11(%rsp)
+	movq	%r10, R_R10(%rsp)
+	movq	%r9, R_R9(%rsp)
+	movq	%r8, R_R8(%rsp)
+	movq	%rax, R_AX(%rsp)
+	movq	%rcx, R_CX(%rsp)
+	movq	%rdx, R_DX(%rsp)
+	movq	%rsi, R_SI(%rsp)
+	LOAD_SELF rbx
+	movq	(%rbp), %rax
+	movq	8(%rbp), %r12
+	leaq	16(%rbp), %r13
+	movq	%rax, R_DI(%rsp)
+	movq	$-1, R_ORIG_AX(%rsp)
+	movq	%r12, R_IP(%rsp)
+	LOAD_CS
+	movq	%rax, R_CS(%rsp)
+	movq	%r13, R_SP(%rsp)
+	movl	%ss, %eax
+	movq	%rax, R_SS(%rsp)
 	.endm
 
 /*
@@ -689,6 +733,18 @@
 	.cfi_restore %rbx
 	.endm
 
+	.macro	RESTORE_CALL_CLOBBERED
+	movq	R_R11(%rsp), %r11
+	movq	R_R10(%rsp), %r10
+	movq	R_R9(%rsp), %r9
+	movq	R_R8(%rsp), %r8
+	movq	R_AX(%rsp), %rax
+	movq	R_CX(%rsp), %rcx
+	movq	R_DX(%rsp), %rdx
+	movq	R_SI(%rsp), %rsi
+	movq	R_DI(%rsp), %rdi
+	.endm
+
 /* ecx holds eflags. */
 	.macro	LOAD_ARITHMETIC_FLAGS
 	movb	%cl, %ah		/* SF ZF AF PF CF */
@@ -699,82 +755,62 @@
 	.endm
 
 #define REGS_MARK(bits, stride, width) \
-	FTR__X86_MARK(FTR__MARK_WHOLE | bits, stride, width)
+	FTR__X86_MARK(FTR__MARK_PLAIN | FTR__MARK_WHOLE | bits, stride, width)
 
-	.macro	REGS_CALLER kind, fn, jumped, bits, stride, width
+	.macro	REGS_CALLER kind, fn, way, bits, stride, width
 	BEGIN	ftr__x86_64_\fn
 	/* No flag changes (lea, mov) before they are pushed to their place. */
-	leaq	-(FRAME_SIZE - R_FLAGS - 8)(%rsp), %rsp
-	.cfi_adjust_cfa_offset FRAME_SIZE - R_FLAGS - 8
+	GROW	R_ABOVE_REGS - R_FLAGS - 8
 	pushfq
 	.cfi_adjust_cfa_offset 8
-	leaq	-R_FLAGS(%rsp), %rsp
-	.cfi_adjust_cfa_offset R_FLAGS
-	/* In ascending order: some CPUs join neighbouring stores. */
-	movq	%r15, R_R15(%rsp)
-	.cfi_rel_offset %r15, R_R15
-	movq	%r14, R_R14(%rsp)
-	.cfi_rel_offset %r14, R_R14
-	movq	%r13, R_R13(%rsp)
-	.cfi_rel_offset %r13, R_R13
-	movq	%r12, R_R12(%rsp)
-	.cfi_rel_offset %r12, R_R12
-	movq	%rbp, R_BP(%rsp)
-	.cfi_rel_offset %rbp, R_BP
-	movq	%rbx, R_BX(%rsp)
-	.cfi_rel_offset %rbx, R_BX
-	leaq	FRAME_SIZE(%rsp), %rbp
-	.cfi_def_cfa %rbp, 16
-	SAVE_CALL_CLOBBERED
-	movq	$-1, R_ORIG_AX(%rsp)
-	movq	8(%rbp), %rax
-	movq	%rax, R_IP(%rsp)
-	movl	%cs, %ecx
-	movq	%rcx, R_CS(%rsp)
-	leaq	16(%rbp), %rcx
-	movq	%rcx, R_SP(%rsp)
-	movl	%ss, %ecx
-	movq	%rcx, R_SS(%rsp)
-	movq	%rax, R_LAST(%rsp)
-	movl	R_FLAGS(%rsp), %eax
-	movabsq	$(REGS_MARK(\bits, \stride, \width) << 32), %rcx
-	orq	%rcx, %rax
-	movq	%rax, R_SAVED(%rsp)
-	DISPATCH \kind, \fn, FRAME_SIZE, CALLED
+	GROW	R_FLAGS
+	SAVE_REGS REGS_MARK(\bits, \stride, \width)
+	SAVE_\kind \fn, R_ABOVE_REGS
+	leaq	-R_ABOVE_REGS(%rbp), %rcx
+	STEP_INSIDE \fn, rbx, %rbp, 0, CALLED
+	movl	R_FLAGS(%rcx), %r14d
+	call	*FTR__SET_RUN(%r10)
+	STEP_OUTSIDE rbx, .L\fn\()_notice
+.L\fn\()_outside:
+	LOAD_\kind \fn, R_ABOVE_REGS
+	leaq	-R_ABOVE_REGS(%rbp), %rsp
 	.cfi_remember_state
-	movq	R_LAST(%rsp), %rax
-	leaq	16(%rbp), %rdx
-	cmpq	R_SP(%rsp), %rdx
+	cmpq	R_SP(%rsp), %r13
 	jne	1f
 	movl	R_FLAGS(%rsp), %ecx
-	movl	R_SAVED(%rsp), %edx
+	movl	%r14d, %edx
 	xorl	%ecx, %edx
 	testl	$~FTR_X86_ARITHMETIC_FLAGS, %edx
 	jnz	1f
-	.if	\jumped
-	movq	%rax, 8(%rbp)
+	testb	$FTR_X86_64_MARK_RESUME, R_MARK(%rsp)
+	.if	\way == JUMPED
+	jz	3f
+	movq	R_LAST(%rsp), %r12
+3:	movq	%r12, 8(%rbp)
 	.else
-	cmpq	%rax, 8(%rbp)
-	jne	1f
+	jnz	1f
 	.endif
 	RESTORE_CALLEE_SAVED
 	LOAD_ARITHMETIC_FLAGS
 	RESTORE_CALL_CLOBBERED
 	movq	R_BP(%rsp), %rbp
 	.cfi_restore %rbp
-	.cfi_def_cfa %rsp, FRAME_SIZE + 16
-	LEAVE	FRAME_SIZE, \jumped
+	.cfi_def_cfa %rsp, R_ABOVE_REGS + 16
+	GROW	-(R_ABOVE_REGS + 8)
+	LEAVE	\way
 	.cfi_restore_state
 	.cfi_remember_state
 1:	movl	R_FLAGS(%rsp), %ecx
 	movq	R_SP(%rsp), %rdx
-	movq	%rax, -8(%rdx)
+	testb	$FTR_X86_64_MARK_RESUME, R_MARK(%rsp)
+	jz	4f
+	movq	R_LAST(%rsp), %r12
+4:	movq	%r12, -8(%rdx)
 	movq	R_BP(%rsp), %rax
 	movq	%rax, -16(%rdx)
+	xorl	%ecx, %r14d
+	testl	$~FTR_X86_ARITHMETIC_FLAGS, %r14d
 	RESTORE_CALLEE_SAVED
-	movl	%ecx, %eax
-	xorl	R_SAVED(%rsp), %eax
-	testl	$~FTR_X86_ARITHMETIC_FLAGS, %eax
 	jnz	2f
 	leaq	-16(%rdx), %rdx
 	movq	%rdx, R_LAST(%rsp)
@@ -803,22 +839,22 @@
 	.cfi_restore %rbp
 	ret
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, \fn, FRAME_SIZE, CALLED
+	DISPATCH_ASIDE \kind, \fn, R_ABOVE_REGS, CALLED, 1
 	END	ftr__x86_64_\fn
 	.endm
 
 	.macro	WHOLE kind, bits, stride, width
-	REGS_CALLER \kind, regs_\kind, 0, \bits, \stride, \width
-	REGS_CALLER \kind, jumped_regs_\kind, 1, \bits, \stride, \width
+	REGS_CALLER \kind, regs_\kind, CALLED, \bits, \stride, \width
+	REGS_CALLER \kind, jumped_regs_\kind, JUMPED, \bits, \stride, \width
 	.endm
 
 #define HOOKED(bits) FTR__MARK_HOOKED | bits
 #define EXITED(bits) FTR__MARK_HOOKED | FTR_X86_64_MARK_EXIT | bits
 
 	.macro	BOTH kind, bits, stride, width
-	ARGS_CALLER \kind, args_\kind, CALLED, REGS_SIZE, \bits, \stride, \width
-	ARGS_CALLER \kind, jumped_args_\kind, JUMPED, REGS_SIZE, HOOKED(\bits), \stride, \width
-	ARGS_CALLER \kind, exit_args_\kind, EXITS, EXIT_SIZE, EXITED(\bits), \stride, \width
+	ARGS_CALLER \kind, args_\kind, CALLED, R_ABOVE_ARGS, \bits, \stride, \width
+	ARGS_CALLER \kind, jumped_args_\kind, JUMPED, R_ABOVE_ARGS, HOOKED(\bits), \stride, \width
+	ARGS_CALLER \kind, exit_args_\kind, EXITS, R_ABOVE_EXIT, EXITED(\bits), \stride, \width
 	WHOLE	\kind, \bits, \stride, \width
 	.endm
 
@@ -861,9 +897,9 @@
 	.globl	ftr__x86_64_callers
 	.hidden	ftr__x86_64_callers
 ftr__x86_64_callers:
-	ARGS_NONE	args_none, CALLED, 0, REGS_SIZE
-	ARGS_NONE	jumped_args_none, JUMPED, FTR__MARK_HOOKED, REGS_SIZE
-	ARGS_NONE	exit_args_none, EXITS, EXITED(0), EXIT_SIZE
+	ARGS_NONE	args_none, CALLED, 0, R_ABOVE_ARGS
+	ARGS_NONE	jumped_args_none, JUMPED, FTR__MARK_HOOKED, R_ABOVE_ARGS
+	ARGS_NONE	exit_args_none, EXITS, EXITED(0), R_ABOVE_EXIT
 	WHOLE	none, 0, 0, 0
 	BOTH	sse, 0, 16, 16
 	BOTH	avx, 0, 32, 16

@@ -2,32 +2,39 @@
 /*
  * The x86_64 register frame, for C and assembly.
  *
- * A caller is entered with S = rsp:
+ * A caller is entered with S = rsp, edi or rdi saying where the slot's struct
+ * ftr__slot_hot lies:
  *
  *     S + 16   return address into the parent; the traced function's rsp
  *     S +  8   return address into the traced function (pushed by the site)
- *     S        what the slot pushed: where its struct ftr__slot_hot lies
+ *     S        rdi (pushed by the slot)
  *
- * and builds below it
+ * and builds below it R, struct ftr_regs, which begins the same in both ways to
+ * lay it out; a multiple of 16 where the traced function was called as the psABI
+ * says:
  *
- *     S - room                end of struct ftr_regs; room is 0 for the args
- *                             caller, FTR_X86_64_ROOM for the regs caller:
- *                             what a handler may lower sp by, and three words
- *     S - room - REGS_SIZE    R, struct ftr_regs; a multiple of 16 where the
- *                             traced function was called as the psABI says
- *     aligned down by 64      vector registers (backends/x86/vectors.h), rsp
+ *     args   S is the place of di in what would be a struct pt_regs; of that
+ *            there are the registers that a call may change
+ *     regs   a whole struct pt_regs, R_LAST behind it, and then a room before S:
+ *            what a handler may lower sp by, and three words
+ *
+ * Below R, with all vector registers, R_MXCSR; then, aligned down by 64, vector
+ * registers (backends/x86/vectors.h); rsp.
  */
 #ifndef FTR__X86_64_FRAME_H
 #define FTR__X86_64_FRAME_H
 
 #define FTR_X86_64_ROOM (256 + 32)
 
-/* Offsets from R.  pt_regs begins at 24, in the order of <asm/ptrace.h>. */
-#define R_SAVED    0  /* flags: args, ax after lahf and seto; regs, eflags as found */
+/* Offsets from R. */
+#define R_MXCSR    (-FTR__X86_ALL_MXCSR) /* as found; the word behind it: as it is at the end */
+#define R_SAVED    0  /* args: flags, ax after lahf and seto */
 #define R_MARK     4
 #define R_WIDTH    5  /* its second byte */
 #define R_GROUP    8
-#define R_MXCSR    16 /* as found; the word behind it: as it is at the end */
+#define R_ARGS_BP  16 /* args with vectors */
+
+/* pt_regs, in the order of <asm/ptrace.h>. */
 #define R_PT       24
 #define R_R15      (R_PT + 0)
 #define R_R14      (R_PT + 8)
@@ -50,13 +57,18 @@
 #define R_FLAGS    (R_PT + 144)
 #define R_SP       (R_PT + 152)
 #define R_SS       (R_PT + 160)
-#define R_LAST     (R_PT + 168) /* regs caller: where to go on; at the end, rsp */
+#define R_LAST     (R_PT + 168) /* where to go on, if the mark says so; at the end, rsp */
 #define REGS_SIZE  (R_LAST + 8)
 
-/* A function returned with rsp a multiple of 16: the callers of exits leave a
- * word more between R and S, in FTR__MARK_OWN. */
-#define EXIT_SIZE  (REGS_SIZE + 8)
-#define FTR_X86_64_MARK_EXIT 0x80
+/* From R to S.  A function returned with rsp a multiple of 16: the callers of
+ * exits leave a word more below the registers. */
+#define R_ABOVE_ARGS (R_PT + R_DI - R_R11)
+#define R_ABOVE_EXIT (R_ABOVE_ARGS + 8)
+#define R_ABOVE_REGS (REGS_SIZE + FTR_X86_64_ROOM)
+
+/* In FTR__MARK_OWN. */
+#define FTR_X86_64_MARK_EXIT   0x80 /* args: the caller of an exit made the frame */
+#define FTR_X86_64_MARK_RESUME 0x80 /* regs: R_LAST says where to go on */
 
 /*
  * What the callers reach by their own place: struct fixup of backend.c tells
@@ -71,6 +83,7 @@
 #define FIX_EXITS  6 /* ftr__run_exits */
 #define FIX_RETURN 7 /* ftr__record_return */
 #define FIX_WORDS  8
+#define FIX_CS     8 /* not a word, see LOAD_CS */
 
 /* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
 #define FTR_X86_ARITHMETIC_FLAGS 0x8d5
@@ -85,8 +98,8 @@
 
 struct ftr_regs {
 	struct ftr__regs_head head;
-	uint32_t mxcsr[2];
-	struct pt_regs pt;
+	uintptr_t args_bp;
+	struct pt_regs pt; /* regs alone */
 	uintptr_t last;
 };
 
@@ -95,7 +108,7 @@ struct ftr_regs {
 FTR__AT(head.group, R_GROUP);
 FTR__AT(head.saved, R_SAVED);
 FTR__AT(head.mark, R_MARK);
-FTR__AT(mxcsr, R_MXCSR);
+FTR__AT(args_bp, R_ARGS_BP);
 FTR__AT(pt.r15, R_R15);
 FTR__AT(pt.r14, R_R14);
 FTR__AT(pt.r13, R_R13);

@@ -26,7 +26,7 @@
  *
  * Stack used below the program's rsp, bytes, besides the handlers' own: 128 for the
  * red zone, 32, 288 that a handler may lower sp by, 200 for the registers, 512 for
- * fxsave, and up to 63 and 256 (SSE), 512 (AVX) or 2112 (AVX-512).
+ * fxsave, and up to 63 and 264 (SSE), 520 (AVX) or 2120 (AVX-512).
  */
 #include "backends/x86/detour.h"
 #include "backends/x86/vectors.h"
@@ -47,7 +47,7 @@
 	.endm
 
 	.macro	OPEN_VECTORS size
-	leaq	-(\size)(%rsp), %rsp
+	leaq	-(FTR__X86_ALL_MXCSR + \size)(%rsp), %rsp
 	andq	$-64, %rsp
 	.endm
 

@@ -75,14 +75,14 @@
 	LOAD_FOUR %rax, %rdx, %rcx, 0, 1, 2, 3
 	leaq	(%rax, %rdx, 4), %rax
 	LOAD_FOUR %rax, %rdx, %rcx, 4, 5, 6, 7
-3:	movq	FTR__V_REGS(%r11), %r11
-	movq	R_DI(%r11), %rdi
-	movq	R_SI(%r11), %rsi
-	movq	R_DX(%r11), %rdx
-	movq	R_CX(%r11), %rcx
-	movq	R_R8(%r11), %r8
-	movq	R_R9(%r11), %r9
-	movq	R_AX(%r11), %rax
+3:	movq	FTR__V_PT(%r11), %r11
+	movq	R_DI - R_PT(%r11), %rdi
+	movq	R_SI - R_PT(%r11), %rsi
+	movq	R_DX - R_PT(%r11), %rdx
+	movq	R_CX - R_PT(%r11), %rcx
+	movq	R_R8 - R_PT(%r11), %r8
+	movq	R_R9 - R_PT(%r11), %r9
+	movq	R_AX - R_PT(%r11), %rax
 	call	*(%r10)
 	leave
 	.cfi_def_cfa %rsp, 8
@@ -143,9 +143,9 @@
 	jb	2f
 	fldt	16(%rcx)
 2:	fldt	(%rcx)
-3:	movq	FTR__V_REGS(%r10), %r11
-	movq	R_AX(%r11), %rax
-	movq	R_DX(%r11), %rdx
+3:	movq	FTR__V_PT(%r10), %r11
+	movq	R_AX - R_PT(%r11), %rax
+	movq	R_DX - R_PT(%r11), %rdx
 	ret
 	END	ftr__x86_64_typed_give
 

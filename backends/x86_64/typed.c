@@ -18,6 +18,7 @@ FTR__BARE static void find(struct ftr_regs *regs, struct ftr__values *values)
 	values->vectors = ftr__x86_vectors_saved(regs, ftr__x86_64_vectors(regs),
 						 &values->stride);
 	values->stack = ftr__backend->regs_arg(regs, 6);
+	values->pt = (uintptr_t)ftr__backend->regs_arg(regs, 0) - offsetof(struct pt_regs, rdi);
 }
 
 /* The low halves are all that an argument has. */

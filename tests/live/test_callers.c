@@ -7,6 +7,8 @@
 #include "lib/thread.h"
 #include "tests/live/step.h"
 
+#include "arch.h"
+
 #include <stdlib.h>
 
 static _Atomic unsigned ran_own, ran_stranger;
@@ -29,8 +31,8 @@ static int handler_stranger(uintptr_t ip, uintptr_t parent_ip, struct ftr_group 
 static const uint32_t kinds[] = { FTR_GROUP_NO_SIMD, 0, FTR_GROUP_REGS | FTR_GROUP_NO_SIMD,
 				  FTR_GROUP_REGS, FTR_GROUP_ALL_VECTORS };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), MAX_LATE = 256 };
-/* Behind the site's call and the slot's two instructions. */
-enum { IN_CALLER = 3 };
+/* Behind the site's call and the slot. */
+enum { IN_CALLER = 1 + ARCH_SLOT_STEPS };
 
 static live_fn site, other;
 
@@ -106,7 +108,7 @@ END_TEST
 
 /* --- copies --------------------------------------------------------------------- */
 
-enum { NEAR = 1 << 20, FIRST_SLOT = 2 /* 0 is no slot, and one is left out: lib/slot.c */ };
+enum { NEAR = 1 << 20, FIRST_SLOT = 1 };
 
 static struct {
 	uintptr_t handler;

@@ -29,6 +29,9 @@
 /* Bytes of return_next. */
 enum { ARCH_BODY = 6 };
 
+/* Instructions of a trampoline slot. */
+enum { ARCH_SLOT_STEPS = 2 };
+
 /* FTR_GROUP_* that other architectures have; this has all. */
 #define ARCH_MISSING_FLAGS FTR_GROUP_UNINSTRUMENTED
 

@@ -28,6 +28,9 @@
 /* Bytes of return_next. */
 enum { ARCH_BODY = 5 };
 
+/* Instructions of a trampoline slot. */
+enum { ARCH_SLOT_STEPS = 3 };
+
 /* FTR_GROUP_* that other architectures have. */
 #define ARCH_MISSING_FLAGS FTR_GROUP_SP_OVERLAY
 
