@@ -94,7 +94,7 @@ static int verify(const struct ftr__patches *patches)
 			wrong = memcmp((void *)*span->ips, span->before.bytes, span->size) ? 0 : 1;
 		else
 			wrong = ftr__backend->text.check(span->ips, span->n, span->length,
-							 span->before.target);
+							 span->before.target, span->aligned);
 		if (wrong < span->n)
 			return mismatch(span, span->ips[wrong]);
 	}
@@ -260,14 +260,16 @@ static int prepare(struct ftr__text_window *window, struct ftr__patches *patches
 	if (ftr__batch_stuck)
 		return ftr__fail(EACCES, "an earlier batch could not be undone: text can no longer be"
 				 " written");
-	int result = verify(patches);
-	if (!result)
-		result = ftr__sync_check();
+	int result = ftr__sync_check();
 	if (!result)
 		result = ftr__text_open(window, patches, &ftr__backend->text);
 	if (result)
 		return result;
-	result = ftr__plan(patches, window->mem < 0, flags, fused);
+	/* In the window: translations of the text's addresses that a look at it
+	 * brings in would be lost as it opens. */
+	result = verify(patches);
+	if (!result)
+		result = ftr__plan(patches, window->mem < 0, flags, fused);
 	if (!result && patches->n_way[FTR__WAY_INT3])
 		result = ftr__trap_install();
 	if (!result && patches->n_way[FTR__WAY_INT3])

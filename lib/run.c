@@ -68,13 +68,15 @@ static size_t same_flags(const uint8_t *flags, size_t n, uint8_t *all)
 	uint64_t every = ~(uint64_t)0, eight;
 	size_t i;
 
+	*all = *flags;
+	if (!memcmp(flags, flags + 1, n - 1))
+		return n;
 	for (i = 0; i + sizeof eight <= n; i += sizeof eight) {
 		memcpy(&eight, flags + i, sizeof eight);
 		if ((eight ^ like) & ones * ONE_IN_A_RUN)
 			break;
 		every &= eight;
 	}
-	*all = *flags;
 	for (size_t j = 0; j < sizeof eight; j++)
 		*all &= (uint8_t)(every >> 8 * j);
 	for (; i < n && !((flags[i] ^ *flags) & ONE_IN_A_RUN); i++)

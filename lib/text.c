@@ -21,7 +21,7 @@
 enum { MERGE_PAGES = 64 };
 
 /* How many places are passed over at once where they lie close. */
-enum { STRIDE = 64 };
+enum { STRIDE = 256 };
 
 /* The longest stretch of one write to /proc/self/mem. */
 enum { STRETCH = 4096 };

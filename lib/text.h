@@ -96,8 +96,10 @@ struct ftr__text_ops {
 	void (*encode_jump)(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
 	/* All bytes but the first, at each of n places. */
 	void (*write_tails)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
-	/* The first place that holds other bytes; n: none does. */
-	size_t (*check)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
+	/* The first place that holds other bytes; n: none does.  aligned: all places
+	 * are multiples of four. */
+	size_t (*check)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target,
+			bool aligned);
 
 	/* Choose a way for each of a span's places: the last of the allowed
 	 * ones that serves, else FTR__WAY_LEFT.  Whether all go one way; false

@@ -443,17 +443,15 @@ static int run_batch(struct update *u)
 	return result;
 }
 
-/* Sixteen by hand, the others from there. */
+/* Some by hand, the others as copies of these, which stay in the first cache. */
 static void fill(uint32_t *slots, size_t n, uint32_t slot)
 {
-	size_t done = 0;
+	const size_t some = 256;
 
-	for (; done < n && done < 16; done++)
-		slots[done] = slot;
-	for (size_t more; done < n; done += more) {
-		more = done < n - done ? done : n - done;
-		memcpy(slots + done, slots, more * sizeof *slots);
-	}
+	for (size_t i = 0; i < n && i < some; i++)
+		slots[i] = slot;
+	for (size_t i = some; i < n; i += some)
+		memcpy(slots + i, slots, (n - i < some ? n - i : some) * sizeof *slots);
 }
 
 static size_t settle_each(struct update *u, const struct ftr__run *run)

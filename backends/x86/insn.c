@@ -9,6 +9,8 @@
 
 enum { PREFIX_CS = 0x2e };
 
+#define BARE_INLINE static inline __attribute__((always_inline))
+
 size_t ftr__x86_landing_length(const uint8_t *bytes, size_t room)
 {
 	/* endbr64 f3 0f 1e fa, endbr32 f3 0f 1e fb */
@@ -133,8 +135,7 @@ void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintp
 
 /* The bytes of one word, of which a site has five or six: read as two pieces,
  * for eight may cross into a page that is not there. */
-static inline __attribute__((always_inline)) size_t check(const uintptr_t *ips, size_t n,
-							   unsigned length, uintptr_t target)
+BARE_INLINE size_t check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
 {
 	for (size_t i = 0; i < n; i++) {
 		const uint8_t *at = (const uint8_t *)ips[i];
@@ -150,13 +151,42 @@ static inline __attribute__((always_inline)) size_t check(const uintptr_t *ips, 
 	return n;
 }
 
-/* One loop for each shape: this is the first that brings the text in. */
-size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
+/*
+ * The same for calls and nops of five bytes at multiples of four: eight bytes from
+ * there lie in one page, or the five don't either.  Thirty-two at a time; *i: where
+ * those begin in which something is wrong, or there are no more so many.
+ */
+BARE_INLINE void check_aligned(const uintptr_t *ips, size_t n, uintptr_t target, size_t *i)
 {
-	if (length == FTR__X86_CALL_SIZE)
-		return target ? check(ips, n, FTR__X86_CALL_SIZE, target)
-			      : check(ips, n, FTR__X86_CALL_SIZE, 0);
-	return check(ips, n, length, target);
+	enum { AT_A_TIME = 32, UNUSED = 8 * (8 - FTR__X86_CALL_SIZE) };
+
+	for (*i = 0; *i + AT_A_TIME <= n; *i += AT_A_TIME) {
+		uint64_t wrong = 0;
+		for (size_t j = *i; j < *i + AT_A_TIME; j++) {
+			uint64_t found;
+			memcpy(&found, (const void *)ips[j], sizeof found);
+			wrong |= found ^ ftr__x86_site_word(ips[j], FTR__X86_CALL_SIZE, target);
+		}
+		if (wrong << UNUSED)
+			break;
+	}
+}
+
+/* One loop for each shape: this is the first that brings the text in. */
+size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target,
+		      bool aligned)
+{
+	size_t i = 0;
+
+	if (length != FTR__X86_CALL_SIZE)
+		return check(ips, n, length, target);
+	if (aligned && target)
+		check_aligned(ips, n, target, &i);
+	else if (aligned)
+		check_aligned(ips, n, 0, &i);
+	if (target)
+		return i + check(ips + i, n - i, FTR__X86_CALL_SIZE, target);
+	return i + check(ips + i, n - i, FTR__X86_CALL_SIZE, 0);
 }
 
 FTR__BARE static int32_t rel32_at(const uint8_t *bytes)

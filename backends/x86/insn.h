@@ -26,7 +26,8 @@ bool ftr__x86_encode_call(uint8_t *at, unsigned length, uintptr_t ip, uintptr_t 
 /* struct ftr__text_ops of lib/text.h. */
 void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
 void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
-size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
+size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target,
+		      bool aligned);
 /* A call or nop of 5 or 6 bytes as the low bytes of a word, first byte lowest. */
 FTR__BARE static inline uint64_t ftr__x86_site_word(uintptr_t ip, unsigned length,
 						    uintptr_t target)

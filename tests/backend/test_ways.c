@@ -297,7 +297,8 @@ static void check_many(struct ftr__span span, size_t row)
 	span.n = PLACES;
 	span.aligned = rows[row].aligned;
 	place_all(&span, row, ips);
-	ck_assert_uint_eq(ftr__backend->text.check(ips, PLACES, span.length, span.before.target),
+	ck_assert_uint_eq(ftr__backend->text.check(ips, PLACES, span.length, span.before.target,
+						    span.aligned),
 			  PLACES);
 	bool alike = ftr__x86_choose(&span, ips, &rules, ways);
 	for (size_t i = 0; i < PLACES; i++) {

@@ -184,8 +184,9 @@ enum { CALLS = 500 };
 
 static uintptr_t call_ips[CALLS];
 
-/** `length` bytes each, a nop there; all over the pages, some astride two. */
-static void place_nops(unsigned length)
+/** `length` bytes each, a nop there; all over the pages, some astride two.  aligned:
+ *  at multiples of four. */
+static void place_nops(unsigned length, bool aligned)
 {
 	uint8_t bytes[FTR__PATCH_MAX];
 	size_t i;
@@ -194,6 +195,8 @@ static void place_nops(unsigned length)
 	memset(text, 0x11, PAGES * page);
 	for (i = 0; i < CALLS; i++) {
 		call_ips[i] = (uintptr_t)text + i * 1638 + 3;
+		if (aligned)
+			call_ips[i] &= ~(uintptr_t)3;
 		ftr__backend->text.encode(bytes, length, call_ips[i], 0);
 		memcpy((void *)call_ips[i], bytes, length);
 	}
@@ -232,9 +235,9 @@ START_TEST(test_one_span_of_many_calls)
 						    .n_spans = 1 };
 		struct ftr__text_window window;
 
-		place_nops(length);
-		ck_assert_uint_eq(native->check(call_ips, CALLS, length, 0), CALLS);
-		ck_assert_uint_eq(native->check(call_ips, CALLS, length, target), 0);
+		place_nops(length, false);
+		ck_assert_uint_eq(native->check(call_ips, CALLS, length, 0, false), CALLS);
+		ck_assert_uint_eq(native->check(call_ips, CALLS, length, target, false), 0);
 		ck_assert_int_eq(ftr__text_open(&window, &calls, native), 0);
 		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), 0);
 		expect_calls("breakpoints", length, 0, native->breakpoint);
@@ -242,7 +245,7 @@ START_TEST(test_one_span_of_many_calls)
 		expect_calls("tails", length, target, native->breakpoint);
 		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_HEADS), 0);
 		expect_calls("heads", length, target, -1);
-		ck_assert_uint_eq(native->check(call_ips, CALLS, length, target), CALLS);
+		ck_assert_uint_eq(native->check(call_ips, CALLS, length, target, false), CALLS);
 		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_BREAKPOINTS), 0);
 		ck_assert_int_eq(ftr__text_pass(&window, FTR__PASS_OLD_TAILS), 0);
 		expect_calls("old tails", length, 0, native->breakpoint);
@@ -253,25 +256,61 @@ START_TEST(test_one_span_of_many_calls)
 }
 END_TEST
 
-/** The check names the first place that is not as it should be. */
+/** With each byte of each place changed in turn. */
+static void check_each_byte(unsigned length, uintptr_t target, bool aligned)
+{
+	const struct ftr__text_ops *const native = &ftr__backend->text;
+
+	for (size_t place = 0; place < CALLS; place++) {
+		uint8_t *at = (uint8_t *)call_ips[place];
+
+		for (unsigned byte = 0; byte < length; byte++) {
+			at[byte] ^= 0x10;
+			ck_assert_uint_eq(native->check(call_ips, CALLS, length, target, aligned),
+					  place);
+			at[byte] ^= 0x10;
+		}
+	}
+	ck_assert_uint_eq(native->check(call_ips, CALLS, length, target, aligned), CALLS);
+}
+
+/** The check names the first place that is not as it should be.  _i: aligned. */
 START_TEST(test_check_finds_each_byte)
 {
-	unsigned length, byte;
+	set_up(false);
+	for (unsigned length = 5; length <= 6; length++) {
+		const uintptr_t target = (uintptr_t)text + PAGES * page + 0x1230;
+
+		place_nops(length, _i);
+		ck_assert_int_eq(mprotect(text, PAGES * page, PROT_READ | PROT_WRITE), 0);
+		check_each_byte(length, 0, _i);
+		for (size_t i = 0; i < CALLS; i++) {
+			uint8_t bytes[FTR__PATCH_MAX];
+
+			ftr__backend->text.encode(bytes, length, call_ips[i], target);
+			memcpy((void *)call_ips[i], bytes, length);
+		}
+		check_each_byte(length, target, _i);
+	}
+}
+END_TEST
+
+/** Aligned places are read by eight bytes, but not beyond a page that ends behind
+ *  one. */
+START_TEST(test_check_stays_in_its_pages)
+{
+	const struct ftr__text_ops *const native = &ftr__backend->text;
+	uintptr_t last[64];
 
 	set_up(false);
-	for (length = 5; length <= 6; length++) {
-		place_nops(length);
-		ck_assert_int_eq(mprotect(text, PAGES * page, PROT_READ | PROT_WRITE), 0);
-		for (byte = 0; byte < length; byte++) {
-			uint8_t *at = (uint8_t *)call_ips[7 * byte + 1] + byte;
-
-			*at ^= 0x10;
-			ck_assert_uint_eq(ftr__backend->text.check(call_ips, CALLS, length, 0),
-					  7 * byte + 1);
-			*at ^= 0x10;
-		}
-		ck_assert_uint_eq(ftr__backend->text.check(call_ips, CALLS, length, 0), CALLS);
+	place_nops(5, true);
+	ck_assert_int_eq(mprotect(text, PAGES * page, PROT_READ | PROT_WRITE), 0);
+	for (size_t i = 0; i < 64; i++) {
+		last[i] = (uintptr_t)text + 100 * page - 8 * (64 - i);
+		native->encode((uint8_t *)last[i], 5, last[i], 0);
 	}
+	ck_assert_int_eq(mprotect(text + 100 * page, page, PROT_NONE), 0);
+	ck_assert_uint_eq(native->check(last, 64, 5, 0, true), 64);
 }
 END_TEST
 
@@ -282,11 +321,12 @@ int main(void)
 
 	tcase_add_loop_test(passes, test_each_pass, 0, 2);
 	tcase_add_loop_test(passes, test_one_span_of_many_calls, 0, 2);
+	tcase_add_loop_test(passes, test_check_finds_each_byte, 0, 2);
 	suite_add_tcase(suite, passes);
 	UNIT_CASE(suite, test_fallback);
 	UNIT_CASE(suite, test_failed_write_is_reported);
 	UNIT_CASE(suite, test_gap_between_segments_is_left_alone);
 	UNIT_CASE(suite, test_populate_changes_no_byte);
-	UNIT_CASE(suite, test_check_finds_each_byte);
+	UNIT_CASE(suite, test_check_stays_in_its_pages);
 	return unit_main(suite);
 }
