@@ -29,13 +29,15 @@ FTR__BARE void ftr__x86_x87_push(const long double *value)
 /* The second value is looked at with the first one aside. */
 FTR__BARE void ftr__x86_x87_peek(unsigned n, long double *value)
 {
-	long double top;
+	/* No variable: clang for i386 has none of this type without floating point. */
+	_Alignas(long double) char aside[sizeof(long double)];
+	long double *top = (long double *)aside;
 
 	*(volatile uint64_t *)value = 0;
 	*((volatile uint16_t *)value + 4) = 0;
 	if (ftr__x86_x87_is_empty())
 		return;
-	ftr__x86_x87_pop(n ? &top : value);
+	ftr__x86_x87_pop(n ? top : value);
 	if (!n) {
 		ftr__x86_x87_push(value);
 		return;
@@ -44,5 +46,5 @@ FTR__BARE void ftr__x86_x87_peek(unsigned n, long double *value)
 		ftr__x86_x87_pop(value);
 		ftr__x86_x87_push(value);
 	}
-	ftr__x86_x87_push(&top);
+	ftr__x86_x87_push(top);
 }
