@@ -43,10 +43,8 @@ enum {
 	/* The group lets another function take the place of one (lib/replace.h):
 	 * its handler runs whatever the others may. */
 	FTR__MEMBER_REPLACES = 1 << 21,
-	/* Its handlers want the struct ftr__hooking of their call (lib/exit.h). */
-	FTR__MEMBER_HOOKING = 1 << 22,
 	/* A probe rides on the site: it may change ip, and others may hold it. */
-	FTR__MEMBER_PROBE = 1 << 23,
+	FTR__MEMBER_PROBE = 1 << 22,
 	/* Those that may change ip. */
 	FTR__MEMBER_GOES = FTR_GROUP_IPMODIFY | FTR__MEMBER_PROBE
 };

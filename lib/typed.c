@@ -149,7 +149,7 @@ int ftr__typed_set(struct ftr_group *group, const struct ftr__typing *typing)
 	m->exit = typing->exit ? typed_exit : NULL;
 	m->flags &= ~(uint32_t)FTR__MEMBER_EXIT;
 	if (typing->exit)
-		m->flags |= FTR__MEMBER_EXIT | FTR__MEMBER_HOOKING;
+		m->flags |= FTR__MEMBER_EXIT;
 	/* None is too little for a record to have a block. */
 	m->data_size = typing->exit ? (uint32_t)(size ? size : 16) : 0;
 	group->list_changed = true;
