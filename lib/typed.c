@@ -49,20 +49,13 @@ FTR__BARE static __attribute__((noinline)) int enter(struct entry *e, struct ftr
 	return e->result;
 }
 
-FTR__BARE static void *entry_data(const struct ftr_regs *regs)
-{
-	const struct ftr__hooking *hooking = ftr__exit_hooking(regs);
-
-	return hooking ? hooking->data : NULL;
-}
-
 FTR__BARE static int typed_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 				 struct ftr_regs *regs)
 {
 	const struct ftr__typing *typing = group->typing;
 	struct entry e = { .typing = typing,
 			   .call = { .ip = ip, .signature = typing->signature },
-			   .saved = typing->exit ? entry_data(regs) : NULL,
+			   .saved = typing->exit ? ftr_entry_data(regs) : NULL,
 			   .data = group->data };
 
 	return enter(&e, regs);
@@ -70,38 +63,43 @@ FTR__BARE static int typed_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_g
 
 /* --- exits --------------------------------------------------------------------------- */
 
-/* Where the result is, what stands on the x87 stack among it. */
-FTR__BARE static void find_result(struct ftr_regs *regs, struct ftr__hooking *hooking,
-				  struct ftr__values *values)
+/* Where the result is, what was taken from the x87 stack among it: there was
+ * something only if the call's exits are known by a struct ftr__hooking. */
+FTR__BARE static void find_result(struct ftr_regs *regs, struct ftr__values *values)
 {
+	struct ftr__hooking *hooking = ftr__exit_hooking(regs);
+
 	ftr__backend->typed->find(regs, values);
-	values->x87 = hooking->x87;
-	values->n_x87 = hooking->n_x87;
+	values->x87 = hooking ? hooking->x87 : NULL;
+	values->n_x87 = hooking ? hooking->n_x87 : 0;
 }
 
 FTR__BARE static void set_result(const struct ftr_signature *s, struct ftr__values *values,
-				 struct ftr__hooking *hooking, const void *result)
+				 const void *result)
 {
+	struct ftr__hooking *hooking = ftr__exit_hooking(values->regs);
+
 	ftr__signature_set_result(s, values, result);
+	if (!hooking)
+		return;
 	hooking->n_x87 = 0;
 	while (hooking->n_x87 < 2 && !ftr__backend->x87_is_empty())
 		ftr__backend->x87_pop(&hooking->x87[hooking->n_x87++]);
 }
 
 FTR__BARE static void with_result(const struct ftr__typing *typing, struct ftr_call *call,
-				  void **args, void *data, struct ftr_regs *regs,
-				  struct ftr__hooking *hooking)
+				  void **args, void *data, struct ftr_regs *regs)
 {
 	char buffer[FTR__RESULT_ROOM] __attribute__((aligned(16))) = { 0 };
 	char before[FTR__RESULT_ROOM];
 	struct ftr__values values;
 
-	find_result(regs, hooking, &values);
+	find_result(regs, &values);
 	void *result = ftr__signature_result(typing->signature, &values, buffer);
 	__builtin_memcpy(before, buffer, sizeof before);
 	typing->exit(call, args, result, data);
 	if (result == buffer && memcmp(before, buffer, sizeof before))
-		set_result(typing->signature, &values, hooking, buffer);
+		set_result(typing->signature, &values, buffer);
 }
 
 FTR__BARE static void typed_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
@@ -109,16 +107,15 @@ FTR__BARE static void typed_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_g
 {
 	const struct ftr__typing *typing = group->typing;
 	const struct ftr_signature *s = typing->signature;
-	struct ftr__hooking *hooking = ftr__exit_hooking(regs);
 	void *args[ftr__signature_count(s) + 1];
 	struct ftr_call call = { .ip = ip, .signature = s };
 
-	ftr__signature_saved(s, hooking->data, args);
+	ftr__signature_saved(s, ftr_entry_data(regs), args);
 	args[ftr__signature_count(s)] = NULL;
-	if (hooking->unwound)
+	if (ftr_regs_unwound(regs))
 		typing->exit(&call, args, NULL, group->data);
 	else
-		with_result(typing, &call, args, group->data, regs, hooking);
+		with_result(typing, &call, args, group->data, regs);
 }
 
 /* --- groups ---------------------------------------------------------------------------- */
