@@ -20,6 +20,7 @@
 #include "lib/options.h"
 #include "lib/probe.h"
 #include "lib/rendezvous.h"
+#include "lib/replace.h"
 #include "lib/thread.h"
 #include "lib/trap.h"
 #include "lib/update.h"
@@ -82,6 +83,7 @@ static struct {
 	bool owed;
 	uint64_t ticket, leavings;
 	struct ftr__leaving probes;
+	unsigned buckets; /* of handlers around functions */
 } shutdown_wait;
 
 static int detach_all(void)
@@ -108,6 +110,8 @@ static int shutdown_locked(void *arg)
 	if (!result)
 		result = detach_all();
 	if (!result)
+		result = ftr__replacements_end_idle();
+	if (!result)
 		result = ftr__normal_restore();
 	if (result)
 		return result;
@@ -115,6 +119,7 @@ static int shutdown_locked(void *arg)
 		ftr__probes_left(shutdown_wait.probes, false);
 	shutdown_wait.owed = true;
 	shutdown_wait.probes = ftr__probes_leaving();
+	shutdown_wait.buckets |= ftr__replacements_ended();
 	shutdown_wait.ticket = ftr__set_age();
 	shutdown_wait.leavings = ftr__group_leavings();
 	/* A thread may have met a breakpoint and not come to the handler yet:
@@ -131,7 +136,8 @@ static int wait_for_handlers(void)
 {
 	pid_t late = 0;
 
-	if (!ftr__grace_wait(ftr__core_detach_timeout(), &late))
+	if (!ftr__grace_wait(ftr__core_detach_timeout(), &late) &&
+	    !ftr__around_wait(shutdown_wait.buckets, ftr__core_detach_timeout(), &late))
 		return 0;
 	return ftr__fail(ETIMEDOUT, "thread %d stayed inside a handler for more than %u ms",
 			 (int)late, ftr__core_detach_timeout());
@@ -143,6 +149,8 @@ static int shutdown_done(void *arg)
 	ftr__probes_left(shutdown_wait.probes, true);
 	for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
 		ftr__group_left(g, shutdown_wait.leavings);
+	ftr__replacements_left(shutdown_wait.leavings);
+	shutdown_wait.buckets = 0;
 	shutdown_wait.owed = false;
 	return 0;
 }

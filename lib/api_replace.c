@@ -12,21 +12,21 @@
 #include "lib/thread.h"
 
 struct replace_args {
-	struct ftr_replacement *list;
+	const struct ftr__place *places;
+	uintptr_t *originals;
 	size_t n;
 };
 
-static int make_all(struct replace_args *args, struct ftr__replacement **made)
+static int make_all(const struct replace_args *args, struct ftr__replacement **made)
 {
 	int result = 0;
 
 	for (size_t i = 0; i < args->n && !result; i++) {
 		for (size_t j = 0; j < i; j++)
-			if (args->list[i].fn == args->list[j].fn)
-				return ftr__fail(EBUSY, "the function %p is listed twice",
-						 args->list[i].fn);
-		result = ftr__replacement_new(&made[i], (uintptr_t)args->list[i].fn,
-					      (uintptr_t)args->list[i].with);
+			if (args->places[i].fn == args->places[j].fn)
+				return ftr__fail(EBUSY, "the function %#lx is listed twice",
+						 (unsigned long)args->places[i].fn);
+		result = ftr__replacement_new(&made[i], &args->places[i]);
 	}
 	return result;
 }
@@ -45,7 +45,7 @@ static int replace_locked(void *arg)
 		if (result)
 			ftr__replacement_drop(made[i]);
 		else
-			args->list[i].original = (void *)made[i]->original;
+			args->originals[i] = made[i]->original;
 	}
 	free(made);
 	return result;
@@ -53,14 +53,26 @@ static int replace_locked(void *arg)
 
 FTR_API int ftr_replace_many(struct ftr_replacement *list, size_t n)
 {
-	struct replace_args args = { list, n };
-
 	if (!list && n)
 		return ftr__fail(EINVAL, "ftr_replace_many: NULL");
 	for (size_t i = 0; i < n; i++)
 		if (!list[i].fn || !list[i].with)
 			return ftr__fail(EINVAL, "ftr_replace: NULL");
-	return n ? ftr__core_run(replace_locked, &args) : 0;
+	if (!n)
+		return 0;
+	struct ftr__place *places = calloc(n, sizeof *places);
+	uintptr_t *originals = calloc(n, sizeof *originals);
+	struct replace_args args = { places, originals, n };
+	for (size_t i = 0; places && i < n; i++)
+		places[i] = (struct ftr__place){ .fn = (uintptr_t)list[i].fn,
+						 .with = (uintptr_t)list[i].with };
+	int result = places && originals ? ftr__core_run(replace_locked, &args)
+					 : ftr__fail(ENOMEM, "no memory for %zu replacements", n);
+	for (size_t i = 0; i < n && !result; i++)
+		list[i].original = (void *)originals[i];
+	free(places);
+	free(originals);
+	return result;
 }
 
 FTR_API int ftr_replace(void *fn, void *with, void **original)
@@ -73,12 +85,26 @@ FTR_API int ftr_replace(void *fn, void *with, void **original)
 	return result;
 }
 
+FTR_API int ftr_replace_typed(void *fn, const struct ftr_signature *signature,
+			      ftr_typed_fn around, void *data)
+{
+	struct ftr__place place = { .fn = (uintptr_t)fn, .signature = signature,
+				    .around = around, .data = data };
+	uintptr_t original;
+	struct replace_args args = { &place, &original, 1 };
+
+	if (!fn || !signature || !around)
+		return ftr__fail(EINVAL, "ftr_replace_typed: NULL");
+	return ftr__core_run(replace_locked, &args);
+}
+
 /* --- restoring ------------------------------------------------------------------------ */
 
 struct restore_args {
 	void *const *fns;
 	size_t n;
 	uint64_t ticket, leavings;
+	unsigned buckets; /* of handlers around functions */
 };
 
 /* By the function's address, or its site's. */
@@ -118,6 +144,7 @@ static int restore_locked(void *arg)
 	free(found);
 	args->ticket = ftr__set_age();
 	args->leavings = ftr__group_leavings();
+	args->buckets = ftr__replacements_ended();
 	return result;
 }
 
@@ -141,12 +168,20 @@ static int wait_for_calls(struct restore_args *args)
 		return ftr__fail(ETIMEDOUT, "thread %d stayed inside a handler for more than %u ms;"
 				 " the functions are restored", (int)late,
 				 ftr__core_detach_timeout());
+	int result = ftr__around_wait(args->buckets, ftr__core_detach_timeout(), &late);
+	if (result == -EDEADLK)
+		return ftr__fail(EDEADLK, "called from inside a handler around a function: the"
+				 " functions are restored, but that handler still runs");
+	if (result)
+		return ftr__fail(ETIMEDOUT, "thread %d stayed inside a handler around a function for"
+				 " more than %u ms; the functions are restored", (int)late,
+				 ftr__core_detach_timeout());
 	return ftr__core_run(left_locked, args);
 }
 
 FTR_API int ftr_restore_many(void *const *fns, size_t n)
 {
-	struct restore_args args = { fns, n, 0, 0 };
+	struct restore_args args = { .fns = fns, .n = n };
 
 	if (!fns && n)
 		return ftr__fail(EINVAL, "ftr_restore_many: NULL");

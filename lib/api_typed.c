@@ -20,7 +20,7 @@ FTR_API int ftr_signature_parse(struct ftr_signature **signature, const char *pr
 	int result = ftr__prototype_parse(&parsed, prototype);
 	if (result)
 		return result;
-	result = ftr__signature_make(signature, &parsed);
+	result = ftr__signature_make(signature, &parsed, prototype);
 	ftr__prototype_free(&parsed);
 	return result;
 }
@@ -113,4 +113,19 @@ FTR_API int ftr_group_set_typed(struct ftr_group *group, const struct ftr_signat
 		return ftr__fail(EINVAL, "ftr_group_set_typed: neither an entry nor an exit"
 				 " handler");
 	return ftr__core_run(set_locked, &args);
+}
+
+/* --- calling on ------------------------------------------------------------------- */
+
+FTR_API int ftr_call_original(struct ftr_call *call, void **args, void *ret)
+{
+	if (!call || (!args && ftr__signature_count(call->signature)))
+		return ftr__fail(EINVAL, "ftr_call_original: NULL");
+	if (!call->original)
+		return ftr__fail(EINVAL, "ftr_call_original: this call is no replaced function's");
+	if (ftr__signature_variadic(call->signature))
+		return ftr__fail(EOPNOTSUPP, "what was passed beyond \"...\" is not known: name"
+				 " these arguments in the prototype");
+	ftr__signature_call(call->signature, call->original, ret, args);
+	return 0;
 }

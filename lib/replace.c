@@ -14,6 +14,7 @@
 
 /* In force; and those that are not any more, but a thread may be on its way. */
 static struct ftr__replacement *in_force, *left;
+static unsigned ended; /* buckets of handlers */
 
 struct ftr__replacement *ftr__replacement_find(uintptr_t fn)
 {
@@ -73,6 +74,19 @@ static struct ftr_group *group_for(struct ftr__replacement *r, const char *name)
 	return ftr__group_new(&options);
 }
 
+/* Let r->with be what the place is to be taken by. */
+static int choose_with(struct ftr__replacement *r, const struct ftr__place *place)
+{
+	r->with = place->with;
+	if (!place->around)
+		return 0;
+	int result = ftr__around_get(&r->around, r->fn, place->signature, place->around,
+				     place->data);
+	if (!result)
+		r->with = (uintptr_t)r->around->code;
+	return result;
+}
+
 static int make_on_site(struct ftr__replacement *r, const struct ftr__module *module,
 			const struct ftr_site *site)
 {
@@ -110,32 +124,38 @@ static int check_free(uintptr_t fn, const char *name)
 			 (unsigned long)fn);
 }
 
-int ftr__replacement_new(struct ftr__replacement **replacement, uintptr_t fn, uintptr_t with)
+static int check_place(const struct ftr__place *place, const struct ftr__module *module,
+		       const struct ftr_site *site)
 {
-	struct ftr__module *module;
-	const struct ftr_site *site = ftr__site_find(fn, &module);
+	if (!site || (site->ip != place->fn && ftr__site_function(site) != place->fn))
+		return ftr__fail(EOPNOTSUPP, "there is no site at %#lx",
+				 (unsigned long)place->fn);
+	if (place->with == site->ip || place->with == ftr__site_function(site))
+		return ftr__fail(EINVAL, "a function can't take its own place");
+	return check_free(ftr__site_function(site), ftr__site_name(module, site));
+}
+
+int ftr__replacement_new(struct ftr__replacement **replacement, const struct ftr__place *place)
+{
+	struct ftr__module *module = NULL;
+	const struct ftr_site *site = ftr__site_find(place->fn, &module);
+	int result = check_place(place, module, site);
 
 	*replacement = NULL;
-	if (!site || (site->ip != fn && ftr__site_function(site) != fn))
-		return ftr__fail(EOPNOTSUPP, "there is no site at %#lx", (unsigned long)fn);
-	fn = ftr__site_function(site);
-	if (with == fn || with == site->ip)
-		return ftr__fail(EINVAL, "a function can't take its own place");
-	int result = check_free(fn, ftr__site_name(module, site));
 	if (result)
 		return result;
 	struct ftr__replacement *r = calloc(1, sizeof *r);
 	if (!r)
 		return no_memory();
-	r->fn = fn;
-	r->with = with;
-	result = make_on_site(r, module, site);
-	if (result) {
+	r->fn = ftr__site_function(site);
+	result = choose_with(r, place);
+	if (!result)
+		result = make_on_site(r, module, site);
+	if (result)
 		ftr__replacement_drop(r);
-		return result;
-	}
-	*replacement = r;
-	return 0;
+	else
+		*replacement = r;
+	return result;
 }
 
 void ftr__replacement_drop(struct ftr__replacement *r)
@@ -159,12 +179,21 @@ static struct ftr_group **groups_of(struct ftr__replacement *const *list, size_t
 int ftr__replacements_begin(struct ftr__replacement *const *list, size_t n)
 {
 	struct ftr_group **groups = groups_of(list, n);
-	int result = groups ? ftr__group_update(groups, n, NULL, 0, NULL) : no_memory();
 
+	if (!groups)
+		return no_memory();
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->around)
+			ftr__around_begin(list[i]->around, list[i]->original);
+	int result = ftr__group_update(groups, n, NULL, 0, NULL);
 	free(groups);
-	for (size_t i = 0; i < n && !result; i++) {
-		list[i]->next = in_force;
-		in_force = list[i];
+	for (size_t i = 0; i < n; i++) {
+		if (!result) {
+			list[i]->next = in_force;
+			in_force = list[i];
+		} else if (list[i]->around) {
+			ftr__around_end(list[i]->around);
+		}
 	}
 	return result;
 }
@@ -203,8 +232,32 @@ int ftr__replacements_end(struct ftr__replacement *const *list, size_t n)
 		list[i]->left_at = ftr__group_leavings();
 		list[i]->next = left;
 		left = list[i];
+		if (!list[i]->around)
+			continue;
+		ftr__around_end(list[i]->around);
+		ended |= 1u << list[i]->around->bucket;
 	}
 	return result;
+}
+
+int ftr__replacements_end_idle(void)
+{
+	int result = 0;
+
+	for (struct ftr__replacement *r = in_force, *next; r && !result; r = next) {
+		next = r->next;
+		if (is_over(r))
+			result = ftr__replacements_end(&r, 1);
+	}
+	return result;
+}
+
+unsigned ftr__replacements_ended(void)
+{
+	unsigned buckets = ended;
+
+	ended = 0;
+	return buckets;
 }
 
 void ftr__replacements_left(uint64_t leavings)

@@ -10,6 +10,7 @@
 #ifndef FTR__REPLACE_H
 #define FTR__REPLACE_H
 
+#include "lib/around.h"
 #include "lib/group.h"
 
 struct ftr__replacement {
@@ -17,8 +18,7 @@ struct ftr__replacement {
 	uintptr_t with;
 	uintptr_t original;
 	struct ftr_group *group;
-	/* Of a typed one: what made `with`. */
-	struct ftr__around *around;
+	struct ftr__around *around; /* of a typed one: what made `with` */
 	/* Restored by the update of this number: a thread may be on its way. */
 	uint64_t left_at;
 	struct ftr__replacement *next;
@@ -27,9 +27,17 @@ struct ftr__replacement {
 /* Of a function; NULL: it is not replaced. */
 struct ftr__replacement *ftr__replacement_find(uintptr_t fn);
 
-/* Make one of a function with a site; not in force yet.  -ENOENT, -EOPNOTSUPP,
- * -EINVAL, -EBUSY, -ENOMEM, -ENOSPC, -EACCES. */
-int ftr__replacement_new(struct ftr__replacement **replacement, uintptr_t fn, uintptr_t with);
+/* What is to take the function's place: another, or a handler around it. */
+struct ftr__place {
+	uintptr_t fn, with;
+	const struct ftr_signature *signature;
+	ftr_typed_fn around;
+	void *data;
+};
+
+/* Make one of a function with a site; not in force yet.  -EOPNOTSUPP, -EINVAL,
+ * -EBUSY, -ENOMEM, -ENOSPC, -EACCES. */
+int ftr__replacement_new(struct ftr__replacement **replacement, const struct ftr__place *place);
 /* Never was in force. */
 void ftr__replacement_drop(struct ftr__replacement *replacement);
 
@@ -37,6 +45,12 @@ void ftr__replacement_drop(struct ftr__replacement *replacement);
  * ftr__replacements_left(). */
 int ftr__replacements_begin(struct ftr__replacement *const *list, size_t n);
 int ftr__replacements_end(struct ftr__replacement *const *list, size_t n);
+
+/* All whose functions are themselves again by a shutdown, or gone. */
+int ftr__replacements_end_idle(void);
+
+/* Those that were ended: buckets to wait for (lib/around.h); forgets them. */
+unsigned ftr__replacements_ended(void);
 
 /* No handler of a group runs that left up to this update (ftr__group_leavings()). */
 void ftr__replacements_left(uint64_t leavings);

@@ -58,6 +58,7 @@ struct ftr_signature {
 	struct {
 		uint32_t size, at;
 	} saved[FTR__PARAMETERS_MAX];
+	char text[]; /* the prototype */
 };
 
 static int no_memory(void)
@@ -396,13 +397,16 @@ static int prepare(struct ftr_signature *s, const struct ftr__prototype *p)
 	return 0;
 }
 
-int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prototype *p)
+int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prototype *p,
+			const char *text)
 {
-	struct ftr_signature *s = calloc(1, sizeof *s);
+	size_t length = strlen(text);
+	struct ftr_signature *s = calloc(1, sizeof *s + length + 1);
 
 	*signature = NULL;
 	if (!s)
 		return no_memory();
+	memcpy(s->text, text, length);
 	s->users = 1;
 	s->variadic = p->variadic;
 	int result = choose_abi(s, p);
@@ -418,6 +422,11 @@ int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prot
 	s->result_clear = p->result->kind == FTR__TYPE_STRUCT ? 0 : s->result_size;
 	*signature = s;
 	return 0;
+}
+
+bool ftr__signature_same(const struct ftr_signature *a, const struct ftr_signature *b)
+{
+	return a == b || !strcmp(a->text, b->text);
 }
 
 const struct ftr_signature *ftr__signature_ref(const struct ftr_signature *signature)

@@ -14,7 +14,10 @@
 struct ftr_signature;
 
 /* -EOPNOTSUPP, -ENOMEM, with a sentence. */
-int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prototype *prototype);
+int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prototype *prototype,
+			const char *text);
+/* Made of the same text. */
+bool ftr__signature_same(const struct ftr_signature *a, const struct ftr_signature *b);
 /* One user more, one less: the last one frees it. */
 const struct ftr_signature *ftr__signature_ref(const struct ftr_signature *signature);
 void ftr__signature_unref(const struct ftr_signature *signature);

@@ -175,6 +175,8 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->api_depth = 0;
 	node->api_frame = 0;
 	node->quiet = 0;
+	for (unsigned i = 0; i < FTR__AROUND_BUCKETS; i++)
+		node->around[i] = 0;
 	node->looked = 0;
 	node->error[0] = 0;
 	node->look_after = 0;

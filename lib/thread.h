@@ -18,6 +18,8 @@ enum { FTR__ERROR_ROOM = 384 };
 struct ftr__record;
 struct ftr__hooking;
 
+enum { FTR__AROUND_BUCKETS = 8 };
+
 struct ftr__thread {
 	/* 0: outside handlers; else the address of the outermost entry's frame
 	 * (struct ftr__regs_head).  Written by its thread alone, on entry
@@ -57,6 +59,8 @@ struct ftr__thread {
 	/* Where the thread's static TLS is: its ftr__self; the thread's own stack,
 	 * 0: not looked for yet. */
 	uintptr_t tls, stack_low, stack_high;
+	/* How deep it is in handlers around functions, by bucket (lib/around.h). */
+	uint32_t around[FTR__AROUND_BUCKETS];
 	/* CLOCK_BOOTTIME at registration, ns: tells a thread from a later one
 	 * that got its id. */
 	uint64_t born;

@@ -4,6 +4,7 @@
 libftr_core_la_SOURCES += \
 	lib/api_replace.c \
 	lib/api_typed.c \
+	lib/around.c lib/around.h \
 	lib/cparse.c lib/cparse.h \
 	lib/cspec.c \
 	lib/ctypes.c lib/ctypes.h \

@@ -8,6 +8,7 @@ typed_tests = \
 	tests/unit/test_prototype \
 	tests/typed/test_closures \
 	tests/typed/test_handlers \
+	tests/typed/test_around \
 	tests/live/test_replace
 
 tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
@@ -37,4 +38,9 @@ tests_typed_test_handlers_LDADD = tests/typed/table.o libftr.la $(CHECK_LIBS)
 tests_live_test_replace_SOURCES = tests/live/test_replace.c $(load_live_sources)
 tests_live_test_replace_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_replace_LDADD = libftr.la $(CHECK_LIBS)
+
+tests_typed_test_around_SOURCES = tests/typed/test_around.c tests/typed/cases.h \
+	$(load_live_sources)
+tests_typed_test_around_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_around_LDADD = tests/typed/table.o libftr.la $(CHECK_LIBS)
 endif

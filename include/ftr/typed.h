@@ -130,6 +130,38 @@ FTR_API int ftr_closure_new(struct ftr_closure **closure, const struct ftr_signa
 FTR_API void ftr_closure_free(struct ftr_closure *closure);
 
 /**
+ * Let a handler take a function's place, as ftr_replace() does: each call of fn
+ * calls around instead, in the caller's thread, which may call fn as it was by
+ * ftr_call_original(), with these arguments or others, once, often or not at
+ * all.  ftr_restore() undoes it.
+ *
+ * around is no handler of a group: it may call what it likes, fn too (which calls
+ * around again), and be left by an exception or longjmp(3); but then that thread counts
+ * as inside around for ftr_restore().
+ *
+ * The closure that is made for it stays when fn is restored, and serves again for
+ * the same signature, handler and data around the same function.
+ *
+ * @param signature  may be freed after.
+ * @return as ftr_replace(), and -EOPNOTSUPP and -EACCES as ftr_closure_new().
+ * Context: any thread, handler.
+ */
+FTR_API int ftr_replace_typed(void *fn, const struct ftr_signature *signature,
+			      ftr_typed_fn around, void *data);
+
+/**
+ * Call the function whose place a handler has taken.
+ *
+ * @param args  pointers to the arguments that it gets: those of the handler, or
+ *              others of the same types.
+ * @param ret   receives what it returns; may be the handler's ret; NULL: that is
+ *              thrown away.
+ * @return 0; -EINVAL: a NULL, or not a call of ftr_replace_typed(); -EOPNOTSUPP:
+ * the function is variadic.  Context: the handler that got the call.
+ */
+FTR_API int ftr_call_original(struct ftr_call *call, void **args, void *ret);
+
+/**
  * The address of what was called: of a traced function its site, as a handler
  * gets it; of a replaced function the function; of a closure its code.
  * Context: the handler that got the call.
