@@ -28,9 +28,12 @@ enum {
 	AREA_CHUNKS = 16,
 	SLOTS_MAX = sizeof(void *) == 8 ? 1 << 20 : 1 << 16,
 	CHUNKS_MAX = SLOTS_MAX / CHUNK_SLOTS,
-	/* How many waiting slots are worth a rendezvous, and how long, ms. */
+	/* How many waiting slots are worth a rendezvous, and how long, ms; after one
+	 * in vain, how many more at most; and where there is no other left. */
 	RECLAIM_MIN = 1024,
-	RECLAIM_MS = 250
+	RECLAIM_MS = 250,
+	RECLAIM_MORE = 8192,
+	RECLAIM_LAST_MS = 2000
 };
 
 /* Room for chunks, and a copy of the callers for them. */
@@ -332,7 +335,7 @@ static void free_waiting(const struct ftr__inside *ranges, size_t n, size_t left
  * runs a handler by one: the accessors look at the slot's flags.  Not from
  * inside a handler, which may run by such a slot itself.
  */
-static void reclaim(void)
+static void reclaim(unsigned patience_ms)
 {
 	struct ftr__inside *ranges = malloc((n_waiting + ftr__callers_late_count() +
 					     FTR__STUB_AREAS) * sizeof *ranges);
@@ -344,25 +347,25 @@ static void reclaim(void)
 	}
 	size_t n = late_ranges(ranges);
 	qsort(ranges, n, sizeof *ranges, by_start);
-	long left = ftr__rendezvous(ranges, n, RECLAIM_MS);
-	if (left >= 0 && ftr__grace_wait(RECLAIM_MS, &late) == 0)
+	long left = ftr__rendezvous(ranges, n, patience_ms);
+	if (left >= 0 && ftr__grace_wait(patience_ms, &late) == 0)
 		free_waiting(ranges, n, (size_t)left);
 	free(ranges);
 	/* Not at once again where that was in vain. */
-	reclaim_at = 2 * n_waiting > RECLAIM_MIN ? 2 * n_waiting : RECLAIM_MIN;
+	size_t more = n_waiting < RECLAIM_MORE ? n_waiting : RECLAIM_MORE;
+	reclaim_at = n_waiting + (more > RECLAIM_MIN ? more : RECLAIM_MIN);
 }
 
-static int make_slot(uintptr_t caller, const struct ftr__slot_for *sites, uint32_t *number)
+static bool take_free(uintptr_t caller, const struct ftr__slot_for *sites, uint32_t *number)
+{
+	*number = find_free(caller, sites);
+	n_free -= *number != 0;
+	return *number;
+}
+
+static int add_slot(uintptr_t caller, const struct ftr__slot_for *sites, uint32_t *number)
 {
 	struct area *area;
-
-	if (n_waiting >= reclaim_at)
-		reclaim();
-	*number = find_free(caller, sites);
-	if (*number) {
-		n_free--;
-		return 0;
-	}
 	int result = area_get(caller, sites, &area);
 	struct chunk *chunk = result ? NULL : chunk_find(area, caller);
 	if (!result && !chunk) {
@@ -372,6 +375,19 @@ static int make_slot(uintptr_t caller, const struct ftr__slot_for *sites, uint32
 	if (!result)
 		*number = (uint32_t)(chunk - chunks) * CHUNK_SLOTS + ++chunk->used;
 	return result;
+}
+
+static int make_slot(uintptr_t caller, const struct ftr__slot_for *sites, uint32_t *number)
+{
+	if (n_waiting >= reclaim_at)
+		reclaim(RECLAIM_MS);
+	if (take_free(caller, sites, number))
+		return 0;
+	int result = add_slot(caller, sites, number);
+	if (result != -ENOSPC || !n_waiting)
+		return result;
+	reclaim(RECLAIM_LAST_MS);
+	return take_free(caller, sites, number) ? 0 : result;
 }
 
 static const struct ftr__set *served(uint32_t number, const struct ftr__set *set)
