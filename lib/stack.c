@@ -3,9 +3,11 @@
  * See stack.h.  Floor 1.
  *
  * glibc and musl put a thread's static TLS at the upper end of its stack: the
- * stack is what the mapping that has the TLS holds below it.  The main thread's is the one that the kernel put
- * the program's arguments on, and nothing else is mapped for 128 MiB below its
- * end (Linux arch/x86/mm/mmap.c, the least gap of mmap_base()).
+ * stack is what the mapping that has the TLS holds below it.  The main thread's
+ * is the one that the kernel put the program's arguments on; nothing else is
+ * mapped as far below its end as it may grow, or 64 MiB where that is more (Linux
+ * arch/x86/mm/mmap.c, mmap_base(): 128 MiB at least, less what the stack's place is
+ * chosen at random).
  */
 #include "lib/stack.h"
 
@@ -14,7 +16,7 @@
 
 #include "lib/sys.h"
 
-enum { MAIN_STACK_MAX = 128 << 20 };
+enum { MAIN_STACK_MAX = 64 << 20 };
 
 /* --- /proc/self/maps ------------------------------------------------------------- */
 
@@ -106,6 +108,17 @@ FTR__BARE bool ftr__stack_was_own(uintptr_t tls, uintptr_t addr)
 	       !ftr__thread_for_each(begins_between, &b);
 }
 
+/* How far the main thread's stack may grow, or has grown. */
+FTR__BARE static uintptr_t main_stack_size(uintptr_t size)
+{
+	enum { STACK = 3 /* RLIMIT_STACK */ };
+	uint64_t limit[2];
+
+	if (ftr__syscall(SYS_prlimit64, 0, STACK, 0, (long)limit, 0, 0) == 0 && limit[0] > size)
+		size = limit[0] < MAIN_STACK_MAX ? (uintptr_t)limit[0] : MAIN_STACK_MAX;
+	return size;
+}
+
 FTR__BARE static void find_own(struct ftr__thread *self)
 {
 	uintptr_t start, end;
@@ -115,7 +128,7 @@ FTR__BARE static void find_own(struct ftr__thread *self)
 	if (ftr__sys_gettid() == ftr__sys_getpid()) {
 		if (!mapping_of(getauxval(AT_EXECFN), &start, &end))
 			return;
-		self->stack_low = end > MAIN_STACK_MAX ? end - MAIN_STACK_MAX : 1;
+		self->stack_low = end - main_stack_size(end - start);
 		self->stack_high = end;
 	} else if (mapping_of(self->tls, &start, &end)) {
 		self->stack_low = start;
