@@ -228,6 +228,9 @@ struct ftr_backend {
 	 * the interrupted stack pointer lies.  [1]: the frame of a handler with
 	 * SA_SIGINFO. */
 	size_t frame_sp[2];
+	/* Whether n words of a stack hold a signal's frame with a stack pointer of
+	 * these.  NULL: the kernel leaves a red zone. */
+	bool (*interrupted)(const uintptr_t *words, size_t n, uintptr_t low, uintptr_t high);
 	/* What a handler returns to that was installed without a restorer; 0:
 	 * there is always one.  Where no signal comes. */
 	uintptr_t (*signal_restorer)(bool siginfo);

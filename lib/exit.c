@@ -65,41 +65,6 @@ FTR__BARE struct ftr__hooking *ftr__exit_hooking(const struct ftr_regs *regs)
 	return hooking && hooking->regs == regs ? hooking : NULL;
 }
 
-/* --- records whose unwinding is of interest ------------------------------------------- */
-
-FTR__BARE static void watch(struct ftr__record *r)
-{
-	struct ftr__thread *owner = r->owner;
-	uint64_t signals = ftr__sys_block_signals();
-
-	r->watched = owner->born;
-	r->newer = NULL;
-	r->older = owner->watched;
-	if (r->older)
-		r->older->newer = r;
-	owner->watched = r;
-	ftr__sys_restore_signals(signals);
-}
-
-FTR__BARE static void unwatch(struct ftr__record *r)
-{
-	uint64_t signals = ftr__sys_block_signals();
-
-	if (r->newer)
-		r->newer->older = r->older;
-	else
-		r->owner->watched = r->older;
-	if (r->older)
-		r->older->newer = r->newer;
-	r->watched = 0;
-	ftr__sys_restore_signals(signals);
-}
-
-FTR__BARE static bool is_watched(const struct ftr__record *r)
-{
-	return r->watched && r->watched == r->owner->born;
-}
-
 /* --- running exits ------------------------------------------------------------------------ */
 
 FTR__BARE static void miss(const struct ftr__member *m)
@@ -111,8 +76,9 @@ FTR__BARE static void miss(const struct ftr__member *m)
 /* Of one record, the reverse of its entries' order (H10). */
 FTR__BARE static void run_exits(struct call *call, bool unwound)
 {
-	const struct ftr__record *r = call->record;
+	struct ftr__record *r = call->record;
 	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
+	uintptr_t parent_ip = ftr__record_parent(ftr__record_words(r)->parent);
 
 	call->hooking.exits = true;
 	call->hooking.unwound = unwound;
@@ -120,6 +86,9 @@ FTR__BARE static void run_exits(struct call *call, bool unwound)
 		const struct ftr__member *m = &call->set->members[i];
 		if (!(m->flags & FTR__MEMBER_EXIT) || !(r->pending >> m->exit_bit & 1))
 			continue;
+		/* Once, also if the handler is jumped out of. */
+		if (call->set->any & FTR_GROUP_UNWOUND_EXITS)
+			r->pending &= ~((uint64_t)1 << m->exit_bit);
 		/* NULL once the group is being detached: it may be gone then. */
 		ftr_exit_fn exit = FTR__FETCH(m->exit);
 		if (!exit || (unwound && !(m->flags & FTR_GROUP_UNWOUND_EXITS)))
@@ -131,7 +100,7 @@ FTR__BARE static void run_exits(struct call *call, bool unwound)
 		uintptr_t resume = ftr__backend->regs_ip(call->regs);
 		call->hooking.data = (char *)r->data + m->data_at;
 		head->group = m->group;
-		exit(r->ip, ftr__record_words(r)->parent, m->group, call->regs);
+		exit(r->ip, parent_ip, m->group, call->regs);
 		if (!(m->flags & FTR__MEMBER_GOES) || unwound)
 			ftr__backend->regs_set_ip(call->regs, resume);
 	}
@@ -142,31 +111,35 @@ FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
 {
 	struct call call;
 
-	prepare(&call, now->regs, r->set, now->nested);
+	prepare(&call, now->regs, r->set, false);
 	call.record = r;
-	unwatch(r);
+	ftr__record_unwatch(r);
 	begin(&call);
 	run_exits(&call, true);
 	FTR__WRITE_ONCE(call.self->hooking, call.hooking.outer);
-	r->nested |= now->nested;
-	ftr__record_return(r);
+	ftr__record_drop(r);
 }
 
 /*
  * Calls that were unwound past, or jumped over, before this one came or
  * returned.  sp: where its return address lies; it, and what it came from by a
- * tail call, are alive.
+ * tail call, are alive.  all: of other stacks, too; else the search ends at the
+ * first that is alive.
  */
-FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp)
+FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp, bool all)
 {
 	struct ftr__record *r = now->self->watched;
 
 	while (FTR__UNLIKELY(r != NULL)) {
 		struct ftr__record *older = r->older;
-		if (r != now->record && ftr__record_is_dead(r, sp))
+		if (!FTR__FETCH(r->slot)) { /* another thread returned through it */
+			ftr__record_unwatch(r);
+			ftr__record_return(r);
+		} else if (r != now->record && ftr__record_is_dead(r, sp)) {
 			run_unwound(now, r);
-		else if (r->slot >= sp)
+		} else if (!all && r->slot >= sp) {
 			break;
+		}
 		r = older;
 	}
 }
@@ -185,6 +158,21 @@ FTR__BARE static void load_x87(struct ftr__hooking *hooking)
 		ftr__backend->x87_push(&hooking->x87[--hooking->n_x87]);
 }
 
+/* The list that a record is watched in is its owner's. */
+FTR__BARE static void finish(const struct call *call)
+{
+	struct ftr__record *r = call->record;
+
+	if (!ftr__record_is_watched(r)) {
+		ftr__record_return(r);
+	} else if (r->owner == call->self) {
+		ftr__record_unwatch(r);
+		ftr__record_return(r);
+	} else {
+		FTR__PUBLISH(r->slot, 0);
+	}
+}
+
 FTR__BARE static void exits(struct ftr__record *r, struct ftr_regs *regs, bool nested)
 {
 	struct call call;
@@ -197,14 +185,13 @@ FTR__BARE static void exits(struct ftr__record *r, struct ftr_regs *regs, bool n
 	call.hooking.live_x87 = call.set->all & FTR_GROUP_NO_SIMD;
 	if (!call.hooking.live_x87)
 		save_x87(&call.hooking);
-	settle_unwound(&call, r->slot);
+	if (!nested)
+		settle_unwound(&call, r->slot, false);
 	run_exits(&call, false);
 	load_x87(&call.hooking);
 	end(&call);
-	if (is_watched(r))
-		unwatch(r);
 	r->nested |= nested;
-	ftr__record_return(r);
+	finish(&call);
 }
 
 FTR__BARE int ftr__run_exits(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *record,
@@ -271,8 +258,19 @@ FTR__BARE static void bind(struct call *call, uint64_t pending)
 	words->caller = call->set->exit_caller;
 	FTR__PUBLISH(r->slot, sp);
 	if (call->set->any & FTR_GROUP_UNWOUND_EXITS)
-		watch(r);
+		ftr__record_watch(r);
 	ftr__backend->regs_resume_cell(call->regs, r->cell);
+}
+
+FTR__BARE static void take_record(struct call *call, uintptr_t sp)
+{
+	struct ftr__thread *self = call->self;
+
+	call->record = ftr__record_take(self, call->set->data_size, call->nested, sp);
+	if (!call->record && !call->nested && self->watched) {
+		settle_unwound(call, sp, true);
+		call->record = ftr__record_take(self, call->set->data_size, false, sp);
+	}
 }
 
 FTR__BARE static void entries(const struct ftr__set *set, uintptr_t ip, uintptr_t parent_ip,
@@ -283,11 +281,12 @@ FTR__BARE static void entries(const struct ftr__set *set, uintptr_t ip, uintptr_
 
 	prepare(&call, regs, set, nested);
 	call.ip = ip;
-	call.parent_ip = parent_ip;
+	call.parent_ip = ftr__record_parent(parent_ip);
 	begin(&call);
-	settle_unwound(&call, sp);
+	if (!nested)
+		settle_unwound(&call, sp, false);
 	if (!nested || (set->any & FTR_GROUP_REENTRANT && !call.self->quiet))
-		call.record = ftr__record_take(call.self, set->data_size, nested, sp);
+		take_record(&call, sp);
 	uint64_t pending = run_entries(&call);
 	end(&call);
 	if (pending && hooked)

@@ -267,6 +267,7 @@ FTR__BARE static struct ftr__record *adopt(struct ftr__thread *self, struct ftr_
 	for (struct ftr__record *r = list; r; r = r->next) {
 		r->tls = self->tls;
 		r->nested = false;
+		r->foreign = false;
 	}
 	return list;
 }
@@ -317,14 +318,35 @@ static void drop_dead(struct ftr__thread *self, uintptr_t sp);
 FTR__BARE static struct ftr__record *take_fresh(struct ftr__thread *self)
 {
 	if (self->fresh == self->fresh_end) {
+		/* Nobody would find a chunk again that a signal's handler jumped
+		 * away from. */
+		uint64_t signals = ftr__sys_block_signals();
 		size_t n;
 		struct ftr__record *r = get_chunk(self, &n);
+		if (r) {
+			self->fresh = r;
+			self->fresh_end = r + n;
+		}
+		ftr__sys_restore_signals(signals);
 		if (!r)
 			return NULL;
-		self->fresh = r;
-		self->fresh_end = r + n;
 	}
 	return make(self, self->fresh++);
+}
+
+/* What handlers in handlers gave back is in no other list meanwhile. */
+FTR__BARE static struct ftr__record *look_for_dead(struct ftr__thread *self, uintptr_t sp)
+{
+	uint64_t signals = ftr__sys_block_signals();
+	struct ftr__record *r = take_returned(self);
+
+	if (!r) {
+		drop_dead(self, sp);
+		r = self->records;
+		self->records = NULL;
+	}
+	ftr__sys_restore_signals(signals);
+	return r;
 }
 
 /* Before a new chunk, and now and then where there is none, a look whether
@@ -339,8 +361,7 @@ FTR__BARE static struct ftr__record *take_more(struct ftr__thread *self, uintptr
 		return r ? r : take_fresh(self);
 	if (self->n_records && self->look_after-- == 0) {
 		self->look_after = self->n_records < depth ? 0 : LOOK_AGAIN;
-		drop_dead(self, sp);
-		r = self->records;
+		r = look_for_dead(self, sp);
 	}
 	return r ? r : take_fresh(self);
 }
@@ -404,6 +425,8 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 {
 	struct ftr__thread *self = ftr__self;
 
+	if (FTR__UNLIKELY(r->owner != self))
+		r->foreign = true; /* read behind slot, in drop_dead() */
 	FTR__PUBLISH(r->slot, 0);
 	/* Nobody but the record's caller is inside, in the record's own thread. */
 	if (FTR__LIKELY(r->owner == self && !r->nested)) {
@@ -412,6 +435,41 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 	} else {
 		push(&r->owner->returned, r, r);
 	}
+}
+
+/* --- records whose unwinding is of interest ------------------------------------------- */
+
+FTR__BARE void ftr__record_watch(struct ftr__record *r)
+{
+	struct ftr__thread *owner = r->owner;
+	uint64_t signals = ftr__sys_block_signals();
+
+	r->watched = owner->life;
+	r->newer = NULL;
+	r->older = owner->watched;
+	if (r->older)
+		r->older->newer = r;
+	owner->watched = r;
+	ftr__sys_restore_signals(signals);
+}
+
+FTR__BARE void ftr__record_unwatch(struct ftr__record *r)
+{
+	uint64_t signals = ftr__sys_block_signals();
+
+	if (r->newer)
+		r->newer->older = r->older;
+	else
+		r->owner->watched = r->older;
+	if (r->older)
+		r->older->newer = r->newer;
+	r->watched = 0;
+	ftr__sys_restore_signals(signals);
+}
+
+FTR__BARE bool ftr__record_is_watched(const struct ftr__record *r)
+{
+	return r->watched && r->watched == FTR__READ_ONCE(r->owner->life);
 }
 
 FTR__BARE bool ftr__record_is_one(const struct ftr__slot_hot *hot)
@@ -430,16 +488,82 @@ FTR__BARE static bool read_word(uintptr_t at, uintptr_t *word)
 			    0) == (long)sizeof *word;
 }
 
+FTR__BARE static bool is_cell(uintptr_t address)
+{
+	return cells && address - cells < CODE_SIZE;
+}
+
+FTR__BARE static struct ftr__cell_words *words_of(uintptr_t address)
+{
+	return &words[(address - cells) / FTR__CELL_SIZE];
+}
+
+FTR__BARE uintptr_t ftr__record_parent(uintptr_t address)
+{
+	while (FTR__UNLIKELY(is_cell(address)))
+		address = words_of(address)->parent;
+	return address;
+}
+
+enum {
+	FRAME_MAX = 16384,   /* from an interrupted stack pointer to its place in the frame */
+	ARGUMENTS_MAX = 1024 /* that a function takes away */
+};
+
+FTR__BARE static bool shows_signal(const struct ftr__record *r, const uintptr_t *text, size_t n)
+{
+	return ftr__backend->interrupted(text, n, r->slot - PAGE, r->slot + ARGUMENTS_MAX);
+}
+
+/* On a stack that perhaps is none any more. */
+FTR__BARE static bool shows_signal_somewhere(const struct ftr__record *r)
+{
+	enum { PART = 512, OVERLAP = 64 };
+	uintptr_t text[PART / sizeof(uintptr_t)];
+
+	for (uintptr_t at = r->slot - PART; r->slot - at < FRAME_MAX; at -= PART - OVERLAP) {
+		struct iovec to = { text, sizeof text }, from = { (void *)at, sizeof text };
+		if (ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&to, 1,
+				 (long)&from, 1, 0) != (long)sizeof text)
+			return false;
+		if (shows_signal(r, text, FTR__ARRAY_SIZE(text)))
+			return true;
+	}
+	return false;
+}
+
 /*
- * What a pending call's slot holds: its cell's address; the parent's, before the
- * cell called and after it was returned to.
+ * Without a red zone a signal's frame overwrites the slot while the thread is in
+ * the cell and its stack pointer above the slot: before the cell's call and
+ * behind it; and what a function took away of its arguments, and a caller's layout,
+ * may be where it was until the exit handlers run.  Then that frame, somewhere
+ * below, tells that nothing is known yet.  own: sp and the slot are on the thread's
+ * own stack.
  */
-FTR__BARE static bool slot_is_changed(const struct ftr__record *r)
+FTR__BARE static bool is_interrupted(const struct ftr__record *r, uintptr_t sp, bool own)
+{
+	if (!ftr__backend->interrupted || r->slot == sp)
+		return false;
+	if (!own)
+		return shows_signal_somewhere(r);
+	uintptr_t from = r->slot - sp < FRAME_MAX ? sp : r->slot - FRAME_MAX;
+	return shows_signal(r, (const uintptr_t *)from, (r->slot - from) / sizeof(uintptr_t));
+}
+
+/* What a pending call's slot holds is its cell's address; or the parent's, where a
+ * signal came before the cell called, or after it was returned to: below the slot. */
+FTR__BARE static bool is_held(const struct ftr__record *r, uintptr_t word, uintptr_t sp, bool own)
+{
+	return word == ftr__record_cell_return(r) ||
+	       (word == ftr__record_words(r)->parent && r->slot != sp) ||
+	       is_interrupted(r, sp, own);
+}
+
+FTR__BARE static bool slot_is_changed(const struct ftr__record *r, uintptr_t sp)
 {
 	uintptr_t word;
 
-	return !read_word(r->slot, &word) ||
-	       (word != ftr__record_cell_return(r) && word != ftr__record_words(r)->parent);
+	return !read_word(r->slot, &word) || !is_held(r, word, sp, false);
 }
 
 FTR__BARE bool ftr__record_is_dead(const struct ftr__record *r, uintptr_t sp)
@@ -447,26 +571,73 @@ FTR__BARE bool ftr__record_is_dead(const struct ftr__record *r, uintptr_t sp)
 	struct ftr__thread *self = ftr__self;
 
 	if (r->tls != self->tls)
-		return slot_is_changed(r) || ftr__stack_was_own(r->tls, r->slot);
-	if (r->slot < sp && ftr__stack_is_own(self, r->slot) && ftr__stack_is_own(self, sp) &&
-	    !ftr__stack_is_for_signals(sp))
-		return true;
-	return slot_is_changed(r);
+		return slot_is_changed(r, sp) || ftr__stack_was_own(r->tls, r->slot);
+	if (!ftr__stack_is_own(self, r->slot) || !ftr__stack_is_own(self, sp))
+		return slot_is_changed(r, sp);
+	if (r->slot >= sp)
+		return !is_held(r, *(const uintptr_t *)r->slot, sp, true);
+	return !ftr__stack_is_for_signals(sp) || slot_is_changed(r, sp);
 }
 
-/* Free what is pending for nothing.  In the thread's own handler: its own list is
- * whole. */
+/*
+ * What lies below the stack pointer is over, but for a stack inside the thread's
+ * own, of a context or for signals, from where it only looks so.  So it is made
+ * to be right either way: the return address becomes the parent's again, or that
+ * of a cell on the same slot.
+ */
+FTR__BARE static void unhook(const struct ftr__record *r)
+{
+	struct ftr__thread *self = ftr__self;
+	uintptr_t mine = ftr__record_cell_return(r), word;
+
+	if (r->tls != self->tls || !ftr__stack_is_own(self, r->slot) || !read_word(r->slot, &word))
+		return;
+	if (word == mine)
+		__atomic_compare_exchange_n((uintptr_t *)r->slot, &word,
+					    ftr__record_words(r)->parent, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+	for (; word != mine && is_cell(word); word = words_of(word)->parent)
+		if (words_of(word)->parent == mine)
+			words_of(word)->parent = ftr__record_words(r)->parent;
+}
+
+FTR__BARE void ftr__record_drop(struct ftr__record *r)
+{
+	unhook(r);
+	ftr__record_return(r);
+}
+
+/* Neither pending nor in a list: a handler, or what takes and gives back, was
+ * jumped out of; or it was left alone (ftr__record_watch()). */
+FTR__BARE static bool is_lost(const struct ftr__thread *self, const struct ftr__record *r)
+{
+	return !FTR__FETCH(r->slot) && r->owner == self && !r->foreign;
+}
+
+FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record *r, uintptr_t sp)
+{
+	bool watched = r->owner && ftr__record_is_watched(r);
+
+	if (is_lost(self, r)) {
+		if (watched)
+			ftr__record_unwatch(r);
+		r->nested = false;
+		ftr__record_return(r);
+	} else if (r->slot && !watched && ftr__record_is_dead(r, sp)) {
+		ftr__record_drop(r);
+	}
+}
+
+/* Free what is pending for nothing.  In the thread's own handler, signals blocked:
+ * all its lists are empty. */
 FTR__BARE static void drop_dead(struct ftr__thread *self, uintptr_t sp)
 {
 	size_t n = FTR__FETCH(n_chunks);
 
-	for (size_t c = 0; c < n; c++) {
-		if (FTR__FETCH(owners[c]) != self)
-			continue;
-		for (struct ftr__record *r = &records[c * CHUNK]; r < &records[(c + 1) * CHUNK]; r++)
-			if (r->slot && r->watched != self->born && ftr__record_is_dead(r, sp))
-				ftr__record_return(r);
-	}
+	for (size_t c = 0; c < n; c++)
+		for (size_t i = 0; FTR__FETCH(owners[c]) == self && i < CHUNK; i++)
+			drop_if_dead(self, &records[c * CHUNK + i], sp);
+	adopt(self, self->records);
 }
 
 bool ftr__record_holds(const struct ftr__set *set)

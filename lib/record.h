@@ -34,12 +34,13 @@ struct ftr__record {
 	struct ftr__record *next; /* in a list of free ones */
 	uint64_t pending; /* of these members, by exit_bit */
 	uint32_t data_room;
-	bool nested; /* taken, or given back, by a handler in a handler */
+	bool nested;  /* taken, or given back, by a handler in a handler */
+	bool foreign; /* another thread gave it back, or is about to */
 	void *data;
 	uintptr_t tls; /* of the thread that took it */
 	/* Among its owner's that are to be told of unwinding; newest first. */
 	struct ftr__record *newer, *older;
-	uint64_t watched; /* the owner's `born`, if it is among these */
+	uint32_t watched; /* the owner's `life`, if it is among these */
 	long double x87[2]; /* room for copies of what the x87 stack has */
 	struct ftr__set own; /* arg: this record */
 };
@@ -72,6 +73,21 @@ void ftr__record_set_depth(size_t depth);
 struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t data, bool nested,
 				     uintptr_t sp);
 /* ftr__record_return() gives it back.  The set is not looked into any more. */
+/* The same for one whose call is over, or is taken for it: should it return all
+ * the same, it goes to its parent. */
+void ftr__record_drop(struct ftr__record *record);
+
+/*
+ * Records whose groups are to be told of unwinding, of the thread that took
+ * them, newest first.  Others leave those alone that they return through: slot
+ * is 0 then.
+ */
+void ftr__record_watch(struct ftr__record *record);
+void ftr__record_unwatch(struct ftr__record *record);
+bool ftr__record_is_watched(const struct ftr__record *record);
+
+/* What a return address stands for: where it is a cell's, the parent's. */
+uintptr_t ftr__record_parent(uintptr_t address);
 
 static inline struct ftr__cell_words *ftr__record_words(const struct ftr__record *record)
 {
@@ -92,8 +108,8 @@ bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr__set *set
 /* Whether what a caller found as its slot is a record. */
 bool ftr__record_is_one(const struct ftr__slot_hot *hot);
 
-/* Whether the call that the record stands for is over, by unwinding or a jump;
- * sp: of a call that is under way on the calling thread's stack. */
+/* Whether the call that a pending record stands for is over, by unwinding or a
+ * jump; sp: of a call that is under way on the calling thread's stack. */
 bool ftr__record_is_dead(const struct ftr__record *record, uintptr_t sp);
 
 /* Whether some pending record names a set.  Under the library's lock. */

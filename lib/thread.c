@@ -169,6 +169,7 @@ FTR__BARE static uint64_t boot_time(void)
 FTR__BARE static void node_reset(struct ftr__thread *node)
 {
 	node->born = boot_time();
+	node->life++;
 	node->nested = 0;
 	node->looking = 0;
 	node->walks = 0;

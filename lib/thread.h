@@ -61,6 +61,7 @@ struct ftr__thread {
 	uintptr_t tls, stack_low, stack_high;
 	/* How deep it is in handlers around functions, by bucket (lib/around.h). */
 	uint32_t around[FTR__AROUND_BUCKETS];
+	uint32_t life; /* how many threads had the node */
 	/* CLOCK_BOOTTIME at registration, ns: tells a thread from a later one
 	 * that got its id. */
 	uint64_t born;

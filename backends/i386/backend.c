@@ -81,6 +81,23 @@ struct rt_frame {
 	ucontext_t ucontext;
 };
 
+FTR__BARE static bool interrupted(const uintptr_t *words, size_t n, uintptr_t low, uintptr_t high)
+{
+	enum {
+		CS_AT = offsetof(struct sigcontext, cs) / sizeof(uintptr_t),
+		SP_AT = offsetof(struct sigcontext, esp_at_signal) / sizeof(uintptr_t),
+		SS_AT = offsetof(struct sigcontext, ss) / sizeof(uintptr_t),
+	};
+	uint16_t cs, ss;
+
+	__asm__("movw %%cs, %0; movw %%ss, %1" : "=r"(cs), "=r"(ss));
+	for (size_t i = CS_AT; i + (SS_AT - CS_AT) < n; i++)
+		if ((uint16_t)words[i] == cs && (uint16_t)words[i + (SS_AT - CS_AT)] == ss &&
+		    words[i + (SP_AT - CS_AT)] - low < high - low)
+			return true;
+	return false;
+}
+
 /* What the dynamic section of an image says. */
 struct dynamic {
 	uintptr_t base; /* what is added to addresses as linked */
@@ -492,6 +509,7 @@ static const struct ftr_backend backend = {
 	.stub_cfi = { stub_cfi, sizeof stub_cfi, 8 },
 	.frame_sp = { offsetof(struct frame, context.esp),
 		      offsetof(struct rt_frame, ucontext.uc_mcontext.gregs[REG_ESP]) },
+	.interrupted = interrupted,
 	.signal_restorer = signal_restorer,
 	.slots_push_addresses = true,
 	.slots_emit = slots_emit,
