@@ -3,7 +3,9 @@
 # Return hooks.
 if HAVE_CHECK
 exit_tests = \
-	tests/live/test_exits
+	tests/live/test_exits \
+	tests/live/test_exits_frames \
+	tests/live/test_exits_signals
 check_PROGRAMS += $(exit_tests)
 TESTS += $(exit_tests)
 
@@ -11,6 +13,14 @@ hooks = tests/live/hooks.c tests/live/hooks.h $(live_common)
 tests_live_test_exits_SOURCES = tests/live/test_exits.c $(hooks)
 tests_live_test_exits_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_LDADD = $(stress_lib)
+# Which looks into the records.
+tests_live_test_exits_frames_SOURCES = tests/live/test_exits_frames.c tests/live/hooks_stub.S $(hooks)
+tests_live_test_exits_frames_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_frames_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_exits_signals_SOURCES = tests/live/test_exits_signals.c tests/live/hooks_stub.S \
+	$(live_step) $(hooks)
+tests_live_test_exits_signals_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_signals_LDADD = $(stress_lib)
 endif
 
 # Exceptions through hooked functions.
