@@ -117,7 +117,7 @@ FTR_API int ftr_group_set_typed(struct ftr_group *group, const struct ftr_signat
 
 /* --- calling on ------------------------------------------------------------------- */
 
-FTR_API int ftr_call_original(struct ftr_call *call, void **args, void *ret)
+static int cannot_call(const struct ftr_call *call, void **args)
 {
 	if (!call || (!args && ftr__signature_count(call->signature)))
 		return ftr__fail(EINVAL, "ftr_call_original: NULL");
@@ -126,6 +126,16 @@ FTR_API int ftr_call_original(struct ftr_call *call, void **args, void *ret)
 	if (ftr__signature_variadic(call->signature))
 		return ftr__fail(EOPNOTSUPP, "what was passed beyond \"...\" is not known: name"
 				 " these arguments in the prototype");
+	return 0;
+}
+
+FTR_API int ftr_call_original(struct ftr_call *call, void **args, void *ret)
+{
+	if (FTR__UNLIKELY(!call || !args || !call->plain)) {
+		int result = cannot_call(call, args);
+		if (result)
+			return result;
+	}
 	ftr__signature_call(call->signature, call->original, ret, args);
 	return 0;
 }

@@ -14,11 +14,10 @@
 static struct ftr__around *all;
 static unsigned made;
 
-static void count(const struct ftr__around *a, int by)
+/* Without memory for a node nobody can be told. */
+static inline void count(struct ftr__thread *self, const struct ftr__around *a, int by)
 {
-	struct ftr__thread *self = ftr__self;
-
-	if (self)
+	if (FTR__LIKELY(self != NULL))
 		FTR__WRITE_ONCE(self->around[a->bucket],
 				self->around[a->bucket] + (uint32_t)by);
 }
@@ -26,18 +25,18 @@ static void count(const struct ftr__around *a, int by)
 static void run(void *ret, void **args, void *arg)
 {
 	struct ftr__around *a = arg;
-	struct ftr_call call = { a->ip, a->signature, (void *)a->original };
+	struct ftr_call call = { a->ip, a->signature, (void *)a->original, !a->variadic };
+	struct ftr__thread *self = ftr__thread_self();
 
-	ftr__thread_self();
-	count(a, 1);
+	count(self, a, 1);
 	FTR__BARRIER(); /* pairs with membarrier in ftr__around_end() */
 	/* What it is to be called with nobody knows of a variadic one. */
-	if (FTR__UNLIKELY(FTR__READ_ONCE(a->withdrawn)) && !ftr__signature_variadic(a->signature))
+	if (FTR__UNLIKELY(FTR__READ_ONCE(a->withdrawn)) && call.plain)
 		ftr__signature_call(a->signature, call.original, ret, args);
 	else
 		a->fn(&call, args, ret, a->data);
 	FTR__BARRIER();
-	count(a, -1);
+	count(self, a, -1);
 }
 
 static struct ftr__around *find(uintptr_t ip, const struct ftr_signature *signature,
@@ -64,6 +63,7 @@ int ftr__around_get(struct ftr__around **around, uintptr_t ip,
 	a->data = data;
 	a->ip = ip;
 	a->signature = signature; /* the thunk keeps it */
+	a->variadic = ftr__signature_variadic(signature);
 	a->withdrawn = true;
 	a->bucket = made++ % FTR__AROUND_BUCKETS;
 	int result = ftr__thunk_new(&a->thunk, signature, run, a, &a->code);

@@ -25,7 +25,7 @@ struct ftr__around {
 	uintptr_t original;
 	void *code;
 	uint8_t bucket;     /* of threads' counts */
-	bool withdrawn;
+	bool withdrawn, variadic;
 };
 
 /* Of this handler around the function: -ENOMEM, -EACCES, -EOPNOTSUPP.  Under the

@@ -40,7 +40,7 @@ struct ftr_signature {
 	bool by_register; /* regparm: all arguments are in registers */
 	ffi_abi abi;
 	size_t result_size;
-	size_t result_clear; /* as much of a result is zero before it is written */
+	size_t result_clear; /* so many words of a result are zero before it is written */
 	ffi_cif cif;
 	ffi_type *types[FTR__PARAMETERS_MAX];
 	struct aggregate *aggregates;
@@ -419,7 +419,8 @@ int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prot
 		return result;
 	}
 	s->result_size = p->result->kind == FTR__TYPE_VOID ? 0 : s->cif.rtype->size;
-	s->result_clear = p->result->kind == FTR__TYPE_STRUCT ? 0 : s->result_size;
+	s->result_clear = p->result->kind == FTR__TYPE_STRUCT
+				  ? 0 : (s->result_size + sizeof(ffi_arg) - 1) / sizeof(ffi_arg);
 	*signature = s;
 	return 0;
 }
@@ -463,11 +464,11 @@ bool ftr__signature_variadic(const struct ftr_signature *signature)
 
 /* --- calls ------------------------------------------------------------------------------ */
 
-static void call(const struct ftr_signature *s, void *fn, void *ret, void **args)
+static inline void call(const struct ftr_signature *s, void *fn, void *ret, void **args)
 {
 	ffi_cif *cif = (ffi_cif *)&s->cif;
 
-	if (!s->stored.mend) {
+	if (FTR__LIKELY(!s->stored.mend)) {
 		ffi_call(cif, FFI_FN(fn), ret, args);
 		return;
 	}
@@ -496,13 +497,16 @@ struct ftr__thunk {
 	const struct ftr_signature *signature;
 	ftr__closure_fn *fn;
 	void *arg;
+	size_t result_clear;
 };
 
 static void on_call(ffi_cif *cif, void *ret, void **args, void *user)
 {
 	const struct ftr__thunk *thunk = user;
 
-	memset(ret, 0, thunk->signature->result_clear);
+	/* Few bytes: a call of memset() takes longer. */
+	for (size_t i = 0; i < thunk->result_clear; i++)
+		((volatile ffi_arg *)ret)[i] = 0;
 	thunk->fn(ret, args, thunk->arg);
 }
 
@@ -518,6 +522,7 @@ int ftr__thunk_new(struct ftr__thunk **thunk, const struct ftr_signature *signat
 	t->signature = ftr__signature_ref(signature);
 	t->fn = fn;
 	t->arg = arg;
+	t->result_clear = signature->result_clear;
 	ffi_status status = ffi_prep_closure_loc(&t->closure, (ffi_cif *)&signature->cif, on_call,
 						 t, *code);
 	if (status != FFI_OK) {

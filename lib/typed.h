@@ -12,6 +12,7 @@ struct ftr_call {
 	uintptr_t ip;
 	const struct ftr_signature *signature;
 	void *original; /* what ftr_call_original() calls, or NULL */
+	bool plain;     /* nothing is in its way */
 };
 
 struct ftr_closure {
