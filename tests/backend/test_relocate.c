@@ -282,6 +282,7 @@ int main(void)
 {
 	Suite *suite = suite_create("relocate");
 	TCase *tcase = tcase_create("relocate");
+	tcase_set_timeout(tcase, 120);
 
 	tcase_add_test(tcase, test_bytes);
 	tcase_add_test(tcase, test_what_can_not_be_moved);

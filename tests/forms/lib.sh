@@ -38,7 +38,7 @@ trap 'exit 99' HUP INT TERM
 if [ -f .libs/libftr.so ]; then
 	library="-L$build/.libs -Wl,-rpath,$build/.libs -lftr"
 else
-	library="$build/.libs/libftr.a -lelf -lffi"
+	library="$build/.libs/libftr.a -lelf -lffi -lZydis"
 fi
 include="-I$forms -I$srcdir/include"
 warnings="-Wall -Wextra -Wno-unused-parameter"
@@ -67,14 +67,15 @@ can() {
 	run "$@" "$work/can.c" -o "$work/can" && run "$work/can"
 }
 
-# Static programs need static libraries of all that libftr stands on.
+# Static programs need static libraries of all that libftr stands on; Debian has
+# none of Zydis.
 static_libraries="$build/.libs/libftr.a"
 find_static_libraries() {
 	[ -f "$build/.libs/libftr.a" ] || return 1
 	[ -z "$SANITIZE_CFLAGS" ] || return 1
 	for more in "" "-lz" "-lz -lzstd"; do
-		can $CC -static -Wl,--whole-archive -lelf -lffi -Wl,--no-whole-archive $more || continue
-		static_libraries="$build/.libs/libftr.a -lelf -lffi $more"
+		can $CC -static -Wl,--whole-archive -lelf -lffi -lZydis -Wl,--no-whole-archive $more || continue
+		static_libraries="$build/.libs/libftr.a -lelf -lffi -lZydis $more"
 		return 0
 	done
 	return 1
