@@ -44,6 +44,16 @@ static void on_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *g, stru
 		counts.exits++;
 }
 
+/* Words on a stack may look like a thread in a pad (P9), for a while. */
+static int attach_group(void)
+{
+	int result = -EAGAIN, tries;
+
+	for (tries = 0; result == -EAGAIN && tries < 1000; tries++)
+		result = ftr_group_attach(group);
+	return result;
+}
+
 static void *toggle(void *arg)
 {
 	while (!stop) {
@@ -60,16 +70,6 @@ static uint32_t flags_of(const char *how)
 	       : !strcmp(how, "all") ? FTR_GROUP_ALL_VECTORS | FTR_GROUP_REGS
 	       : tells_unwound ? FTR_GROUP_UNWOUND_EXITS
 			       : 0;
-}
-
-/* Words on a stack may look like a thread in a pad (P9), for a while. */
-static int attach_group(void)
-{
-	int result = -EAGAIN, tries;
-
-	for (tries = 0; result == -EAGAIN && tries < 1000; tries++)
-		result = ftr_group_attach(group);
-	return result;
 }
 
 static int attach(const char *how)
