@@ -5,7 +5,8 @@ if HAVE_CHECK
 exit_tests = \
 	tests/live/test_exits \
 	tests/live/test_exits_frames \
-	tests/live/test_exits_signals
+	tests/live/test_exits_signals \
+	tests/live/test_exits_detach
 check_PROGRAMS += $(exit_tests)
 TESTS += $(exit_tests)
 
@@ -17,6 +18,9 @@ tests_live_test_exits_LDADD = $(stress_lib)
 tests_live_test_exits_frames_SOURCES = tests/live/test_exits_frames.c tests/live/hooks_stub.S $(hooks)
 tests_live_test_exits_frames_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_frames_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_exits_detach_SOURCES = tests/live/test_exits_detach.c $(hooks)
+tests_live_test_exits_detach_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_detach_LDADD = $(stress_lib)
 tests_live_test_exits_signals_SOURCES = tests/live/test_exits_signals.c tests/live/hooks_stub.S \
 	$(live_step) $(hooks)
 tests_live_test_exits_signals_CPPFLAGS = $(stress_cppflags)
