@@ -6,7 +6,11 @@ exit_tests = \
 	tests/live/test_exits \
 	tests/live/test_exits_frames \
 	tests/live/test_exits_signals \
-	tests/live/test_exits_detach
+	tests/live/test_exits_detach \
+	tests/live/test_exits_hold
+if BACKEND_X86_64
+exit_tests += tests/live/test_exits_hold_six
+endif
 check_PROGRAMS += $(exit_tests)
 TESTS += $(exit_tests)
 
@@ -18,6 +22,14 @@ tests_live_test_exits_LDADD = $(stress_lib)
 tests_live_test_exits_frames_SOURCES = tests/live/test_exits_frames.c tests/live/hooks_stub.S $(hooks)
 tests_live_test_exits_frames_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_frames_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_exits_hold_SOURCES = tests/live/test_exits_hold.c tests/live/visitor.h \
+	$(live_common)
+tests_live_test_exits_hold_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_hold_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_exits_hold_six_SOURCES = tests/live/test_exits_hold.c tests/live/six_sites.S \
+	tests/live/visitor.h $(live_common)
+tests_live_test_exits_hold_six_CPPFLAGS = $(stress_cppflags) -DHOLD_SIX_BYTES
+tests_live_test_exits_hold_six_LDADD = $(stress_core) $(UNWIND_LIBS)
 tests_live_test_exits_detach_SOURCES = tests/live/test_exits_detach.c $(hooks)
 tests_live_test_exits_detach_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_detach_LDADD = $(stress_lib)
