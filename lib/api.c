@@ -108,9 +108,9 @@ static int shutdown_locked(void *arg)
 	int result = ftr__probes_disable_all();
 
 	if (!result)
-		result = detach_all();
+		result = ftr__replacements_end_all();
 	if (!result)
-		result = ftr__replacements_end_idle();
+		result = detach_all();
 	if (!result)
 		result = ftr__normal_restore();
 	if (result)

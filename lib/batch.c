@@ -151,8 +151,10 @@ static int leave_occupied(struct ftr__patches *patches)
 	long left = ftr__rendezvous(ranges, patches->n, ftr__batch_patience_ms);
 	for (size_t i = 0; i < patches->n && left > 0; i++) {
 		patches->spans[i].occupied |= ranges[i].occupied;
-		if (ranges[i].occupied)
-			patches->spans[i].after = patches->spans[i].before;
+		if (!ranges[i].occupied)
+			continue;
+		patches->spans[i].after = patches->spans[i].before;
+		patches->spans[i].moved[1] = patches->spans[i].moved[0];
 	}
 	free(ranges);
 	return left < 0 ? (int)left : 0;

@@ -20,7 +20,11 @@ enum {
 	FTR__BATCH_PARTIAL = 4,
 	/* Literal spans of one byte each, to a breakpoint that stays or from one: stores
 	 * of one byte, which every writer does whole. */
-	FTR__BATCH_BREAKPOINTS = 8
+	FTR__BATCH_BREAKPOINTS = 8,
+	/* Literal spans from, or to, other instructions than calls, jumps and nops
+	 * (`moved`): by breakpoints alone.  With FTR__BATCH_PADS: the instructions
+	 * of `length` are several. */
+	FTR__BATCH_MOVED = 16
 };
 
 /*

@@ -16,6 +16,7 @@
 #include "lib/ehrange.h"
 #include "lib/error.h"
 #include "lib/point.h"
+#include "lib/prologue.h"
 
 /* --- modules and symbols ---------------------------------------------------------- */
 
@@ -321,6 +322,9 @@ static int check_pad(const struct ftr__module *m, uintptr_t addr)
 {
 	const struct ftr_site *site = site_from(m, addr);
 
+	if (ftr__prologue_covers(addr))
+		return ftr__fail(EBUSY, "%#lx is where a jump to what replaces its function is",
+				 (unsigned long)addr);
 	if (site > m->sites && addr < site[-1].ip + site[-1].pad)
 		return ftr__fail(EINVAL, "%#lx is inside the site at %#lx", (unsigned long)addr,
 				 (unsigned long)site[-1].ip);

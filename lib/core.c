@@ -17,6 +17,7 @@
 #include "lib/group.h"
 #include "lib/module.h"
 #include "lib/normal.h"
+#include "lib/prologue.h"
 #include "lib/record.h"
 #include "lib/probe.h"
 #include "lib/thread.h"
@@ -130,6 +131,12 @@ static int text_of(unsigned *flags)
 	return 0;
 }
 
+/* Where a breakpoint of a batch may have stood.  In the trap handler. */
+FTR__BARE static bool is_touched(uintptr_t addr)
+{
+	return ftr__site_is_touched(addr) || ftr__prologue_is_touched(addr);
+}
+
 static int start(const struct ftr_options *options)
 {
 	static bool hooked;
@@ -156,7 +163,7 @@ static int start(const struct ftr_options *options)
 		return result;
 	ftr__batch_set_poke(poke);
 	ftr__thread_init();
-	ftr__trap_is_site = ftr__site_is_touched;
+	ftr__trap_is_site = is_touched;
 	ftr__points_start();
 	result = ftr__trap_install();
 	if (result)

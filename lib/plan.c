@@ -266,6 +266,20 @@ static int plan_pads(struct ftr__patches *patches, bool direct, unsigned flags, 
 					       : refuse_hazard(patches, FTR__WAY_LEFT, &hazard);
 }
 
+/* Whoever meets the breakpoint goes elsewhere: stores can't do that. */
+static int plan_moved(struct ftr__patches *patches)
+{
+	if (forced == FTR_POKE_ATOMIC || forced == FTR_POKE_SKIP)
+		return ftr__fail(EOPNOTSUPP, "a function without a site can't be changed by the"
+				 " poke strategy %s", forced == FTR_POKE_ATOMIC ? "atomic" : "skip");
+	choose_int3(patches);
+	struct ftr__hazard hazard = look();
+	if (hazard.kind != FTR__HAZARD_NONE)
+		hazard = ftr__hazard_wait(hazard, ftr__batch_hazard_ms, WAIT_MS);
+	return hazard.kind == FTR__HAZARD_NONE
+		       ? 0 : refuse_hazard(patches, FTR__WAY_INT3, &hazard);
+}
+
 int ftr__plan(struct ftr__patches *patches, bool direct, unsigned flags, bool *fused)
 {
 	struct ftr__poke_rules rules = rules_of(direct, flags);
@@ -273,6 +287,8 @@ int ftr__plan(struct ftr__patches *patches, bool direct, unsigned flags, bool *f
 	*fused = false;
 	if (flags & FTR__BATCH_BREAKPOINTS)
 		return choose_bytes(patches);
+	if (flags & FTR__BATCH_MOVED)
+		return plan_moved(patches);
 	if (flags & FTR__BATCH_PADS)
 		return plan_pads(patches, direct, flags, fused);
 	if (rules.ways == INT3)

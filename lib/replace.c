@@ -11,6 +11,8 @@
 #include "lib/error.h"
 #include "lib/module.h"
 #include "lib/near.h"
+#include "lib/prologue.h"
+#include "lib/thread.h"
 
 /* In force; and those that are not any more, but a thread may be on its way. */
 static struct ftr__replacement *in_force, *left;
@@ -106,10 +108,10 @@ static int make_on_site(struct ftr__replacement *r, const struct ftr__module *mo
 	return hold(r->group, site->ip);
 }
 
-/* A shutdown took it off, or the function's module is gone. */
+/* The function's module is gone. */
 static bool is_over(const struct ftr__replacement *r)
 {
-	return r->group->state == FTR__GROUP_DETACHED || !r->group->sites.n;
+	return r->group ? !r->group->sites.n : !ftr__prologue_module(r->prologue);
 }
 
 static int check_free(uintptr_t fn, const char *name)
@@ -124,22 +126,40 @@ static int check_free(uintptr_t fn, const char *name)
 			 (unsigned long)fn);
 }
 
-static int check_place(const struct ftr__place *place, const struct ftr__module *module,
-		       const struct ftr_site *site)
+static int make_elsewhere(struct ftr__replacement *r)
 {
-	if (!site || (site->ip != place->fn && ftr__site_function(site) != place->fn))
-		return ftr__fail(EOPNOTSUPP, "there is no site at %#lx",
-				 (unsigned long)place->fn);
-	if (place->with == site->ip || place->with == ftr__site_function(site))
+	int result = ftr__prologue_get(&r->prologue, r->fn);
+
+	if (result)
+		return result;
+	r->original = r->prologue->copy;
+	return ftr__near(ftr__prologue_module(r->prologue), r->with, &r->prologue->next_target);
+}
+
+/* The function that is meant, by its own address or its site's. */
+static uintptr_t function_of(uintptr_t fn, struct ftr__module **module,
+			     const struct ftr_site **site)
+{
+	*site = ftr__site_find(fn, module);
+	if (*site && (*site)->ip != fn && ftr__site_function(*site) != fn)
+		*site = NULL;
+	return *site ? ftr__site_function(*site) : fn;
+}
+
+static int check_place(const struct ftr__place *place, uintptr_t fn,
+		       const struct ftr__module *module, const struct ftr_site *site)
+{
+	if (place->with == fn || (site && place->with == site->ip))
 		return ftr__fail(EINVAL, "a function can't take its own place");
-	return check_free(ftr__site_function(site), ftr__site_name(module, site));
+	return check_free(fn, site ? ftr__site_name(module, site) : "");
 }
 
 int ftr__replacement_new(struct ftr__replacement **replacement, const struct ftr__place *place)
 {
 	struct ftr__module *module = NULL;
-	const struct ftr_site *site = ftr__site_find(place->fn, &module);
-	int result = check_place(place, module, site);
+	const struct ftr_site *site;
+	uintptr_t fn = function_of(place->fn, &module, &site);
+	int result = check_place(place, fn, module, site);
 
 	*replacement = NULL;
 	if (result)
@@ -147,10 +167,10 @@ int ftr__replacement_new(struct ftr__replacement **replacement, const struct ftr
 	struct ftr__replacement *r = calloc(1, sizeof *r);
 	if (!r)
 		return no_memory();
-	r->fn = ftr__site_function(site);
+	r->fn = fn;
 	result = choose_with(r, place);
 	if (!result)
-		result = make_on_site(r, module, site);
+		result = site ? make_on_site(r, module, site) : make_elsewhere(r);
 	if (result)
 		ftr__replacement_drop(r);
 	else
@@ -167,26 +187,67 @@ void ftr__replacement_drop(struct ftr__replacement *r)
 
 /* --- batches of them ------------------------------------------------------------------ */
 
-static struct ftr_group **groups_of(struct ftr__replacement *const *list, size_t n)
-{
-	struct ftr_group **groups = calloc(n + 1, sizeof(struct ftr_group *));
+/* Some of a list: those on sites, as their groups, and those elsewhere. */
+struct split {
+	struct ftr_group **groups;
+	size_t n_groups;
+	struct ftr__prologue **prologues;
+	size_t n_prologues;
+};
 
-	for (size_t i = 0; groups && i < n; i++)
-		groups[i] = list[i]->group;
-	return groups;
+static bool split(struct split *s, struct ftr__replacement *const *list, size_t n)
+{
+	*s = (struct split){ .groups = calloc(n + 1, sizeof(void *)),
+			     .prologues = calloc(n + 1, sizeof(void *)) };
+	for (size_t i = 0; s->groups && s->prologues && i < n; i++) {
+		if (list[i]->group)
+			s->groups[s->n_groups++] = list[i]->group;
+		else
+			s->prologues[s->n_prologues++] = list[i]->prologue;
+	}
+	return s->groups && s->prologues;
+}
+
+static void split_free(struct split *s)
+{
+	free(s->groups);
+	free(s->prologues);
+}
+
+static void clear_targets(struct split *s)
+{
+	for (size_t i = 0; i < s->n_prologues; i++)
+		s->prologues[i]->next_target = 0;
+}
+
+/* Two batches: if the second one fails the first one is undone. */
+static int begin(struct split *s)
+{
+	int result = ftr__prologues_update(s->prologues, s->n_prologues);
+
+	if (result || !s->n_groups)
+		return result;
+	result = ftr__group_update(s->groups, s->n_groups, NULL, 0, NULL);
+	if (!result)
+		return 0;
+	char said[FTR__ERROR_ROOM];
+	snprintf(said, sizeof said, "%s", ftr__error_last());
+	clear_targets(s);
+	ftr__prologues_update(s->prologues, s->n_prologues);
+	return ftr__fail(-result, "%s", said);
 }
 
 int ftr__replacements_begin(struct ftr__replacement *const *list, size_t n)
 {
-	struct ftr_group **groups = groups_of(list, n);
+	struct split s;
+	int result = split(&s, list, n) ? 0 : no_memory();
 
-	if (!groups)
-		return no_memory();
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && !result; i++)
 		if (list[i]->around)
 			ftr__around_begin(list[i]->around, list[i]->original);
-	int result = ftr__group_update(groups, n, NULL, 0, NULL);
-	free(groups);
+	if (!result)
+		result = begin(&s);
+	split_free(&s);
 	for (size_t i = 0; i < n; i++) {
 		if (!result) {
 			list[i]->next = in_force;
@@ -207,48 +268,74 @@ static void unlink_one(struct ftr__replacement *r)
 	*at = r->next;
 }
 
-/* A shutdown has taken some of them off already. */
-static size_t still_attached(struct ftr_group **groups, size_t n)
+/* Nothing is written where a module was. */
+static void leave_gone(struct split *s)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (groups[i]->state == FTR__GROUP_ATTACHED)
-			groups[kept++] = groups[i];
-	return kept;
+	for (size_t i = 0; i < s->n_prologues; i++)
+		if (s->prologues[i]->target && ftr__prologue_module(s->prologues[i]))
+			s->prologues[kept++] = s->prologues[i];
+	s->n_prologues = kept;
+}
+
+static int end(struct split *s)
+{
+	int result = s->n_groups ? ftr__group_update(NULL, 0, s->groups, s->n_groups, NULL) : 0;
+
+	if (result)
+		return result;
+	leave_gone(s);
+	clear_targets(s);
+	return ftr__prologues_update(s->prologues, s->n_prologues);
+}
+
+/* It is not in force any more, or, where the second batch failed, still is. */
+static bool is_off(const struct ftr__replacement *r)
+{
+	if (r->group)
+		return r->group->state != FTR__GROUP_ATTACHED;
+	return !r->prologue->target || is_over(r);
+}
+
+static void retire(struct ftr__replacement *r)
+{
+	unlink_one(r);
+	r->left_at = ftr__group_leavings();
+	r->next = left;
+	left = r;
+	if (!r->around)
+		return;
+	ftr__around_end(r->around);
+	ended |= 1u << r->around->bucket;
 }
 
 int ftr__replacements_end(struct ftr__replacement *const *list, size_t n)
 {
-	struct ftr_group **groups = groups_of(list, n);
+	struct split s;
+	int result = split(&s, list, n) ? end(&s) : no_memory();
 
-	if (!groups)
-		return no_memory();
-	size_t attached = still_attached(groups, n);
-	int result = attached ? ftr__group_update(NULL, 0, groups, attached, NULL) : 0;
-	free(groups);
-	for (size_t i = 0; i < n && !result; i++) {
-		unlink_one(list[i]);
-		list[i]->left_at = ftr__group_leavings();
-		list[i]->next = left;
-		left = list[i];
-		if (!list[i]->around)
-			continue;
-		ftr__around_end(list[i]->around);
-		ended |= 1u << list[i]->around->bucket;
-	}
+	split_free(&s);
+	for (size_t i = 0; i < n; i++)
+		if (is_off(list[i]))
+			retire(list[i]);
 	return result;
 }
 
-int ftr__replacements_end_idle(void)
+int ftr__replacements_end_all(void)
 {
-	int result = 0;
+	size_t n = 0;
 
-	for (struct ftr__replacement *r = in_force, *next; r && !result; r = next) {
-		next = r->next;
-		if (is_over(r))
-			result = ftr__replacements_end(&r, 1);
-	}
+	for (struct ftr__replacement *r = in_force; r; r = r->next)
+		n++;
+	struct ftr__replacement **list = calloc(n + 1, sizeof *list);
+	if (!list)
+		return no_memory();
+	n = 0;
+	for (struct ftr__replacement *r = in_force; r; r = r->next)
+		list[n++] = r;
+	int result = ftr__replacements_end(list, n);
+	free(list);
 	return result;
 }
 
@@ -266,8 +353,10 @@ void ftr__replacements_left(uint64_t leavings)
 
 	while (*at) {
 		struct ftr__replacement *r = *at;
-		ftr__group_left(r->group, leavings);
-		if (r->left_at > leavings || r->group->state != FTR__GROUP_DETACHED) {
+		if (r->group)
+			ftr__group_left(r->group, leavings);
+		if (r->left_at > leavings ||
+		    (r->group && r->group->state != FTR__GROUP_DETACHED)) {
 			at = &r->next;
 			continue;
 		}

@@ -2,6 +2,8 @@
 /*
  * Replacement (T1, T2).  Floor 5; under the library's lock and the loader's.
  *
+ * A function without a site makes room for a jump (lib/prologue.h).
+ *
  * A replaced function's site is held by a group of the library's own, of which the
  * handler lets execution go on elsewhere: so it is exclusive as FTR_GROUP_IPMODIFY
  * is, other groups' handlers come first, and a batch changes many.  Where nothing
@@ -17,7 +19,8 @@ struct ftr__replacement {
 	uintptr_t fn;
 	uintptr_t with;
 	uintptr_t original;
-	struct ftr_group *group;
+	struct ftr_group *group;        /* that holds the site; or NULL, and */
+	struct ftr__prologue *prologue; /* its first instructions */
 	struct ftr__around *around; /* of a typed one: what made `with` */
 	/* Restored by the update of this number: a thread may be on its way. */
 	uint64_t left_at;
@@ -35,8 +38,8 @@ struct ftr__place {
 	void *data;
 };
 
-/* Make one of a function with a site; not in force yet.  -EOPNOTSUPP, -EINVAL,
- * -EBUSY, -ENOMEM, -ENOSPC, -EACCES. */
+/* Make one; not in force yet.  -EINVAL, -EBUSY, or an error of
+ * ftr__prologue_get(). */
 int ftr__replacement_new(struct ftr__replacement **replacement, const struct ftr__place *place);
 /* Never was in force. */
 void ftr__replacement_drop(struct ftr__replacement *replacement);
@@ -46,8 +49,8 @@ void ftr__replacement_drop(struct ftr__replacement *replacement);
 int ftr__replacements_begin(struct ftr__replacement *const *list, size_t n);
 int ftr__replacements_end(struct ftr__replacement *const *list, size_t n);
 
-/* All whose functions are themselves again by a shutdown, or gone. */
-int ftr__replacements_end_idle(void);
+/* All there are. */
+int ftr__replacements_end_all(void);
 
 /* Those that were ended: buckets to wait for (lib/around.h); forgets them. */
 unsigned ftr__replacements_ended(void);

@@ -51,6 +51,9 @@ struct ftr__span {
 	uint8_t size;             /* how many bytes are written at each place */
 	uint8_t length;           /* where the instruction (or pad) ends */
 	bool literal;             /* one place, its bytes given */
+	/* Literal: where the instructions before, after the change are run by a
+	 * thread that meets the breakpoint; 0: they are a call, a jump, nops. */
+	uintptr_t moved[2];
 	uint8_t occupied;         /* a thread may stand inside (lib/rendezvous.h) */
 	bool mixed;               /* not all places go one way */
 	bool aligned;             /* all places are known to be multiples of four */

@@ -174,8 +174,11 @@ FTR__BARE static bool resume_from_batch(uintptr_t addr, void *ucontext)
 	void (*look)(uintptr_t) = FTR__FETCH(ftr__trap_look);
 	if (look)
 		look(ftr__backend->trap_sp(ucontext));
-	ftr__span_bytes(&ftr__backend->text, span, addr, FTR__FETCH(batch.committed), bytes);
-	if (!ftr__backend->trap_emulate(ucontext, addr, bytes, span->length, ftr__stub_get))
+	bool committed = FTR__FETCH(batch.committed);
+	ftr__span_bytes(&ftr__backend->text, span, addr, committed, bytes);
+	if (span->moved[committed])
+		ftr__backend->trap_resume(ucontext, span->moved[committed]);
+	else if (!ftr__backend->trap_emulate(ucontext, addr, bytes, span->length, ftr__stub_get))
 		wait_at(addr, ucontext);
 	return true;
 }

@@ -9,6 +9,7 @@ libftr_core_la_SOURCES += \
 	lib/cspec.c \
 	lib/ctypes.c lib/ctypes.h \
 	lib/near.c lib/near.h \
+	lib/prologue.c lib/prologue.h \
 	lib/prototype.c lib/prototype.h \
 	lib/replace.c lib/replace.h \
 	lib/signature.c lib/signature.h \

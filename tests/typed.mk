@@ -9,7 +9,8 @@ typed_tests = \
 	tests/typed/test_closures \
 	tests/typed/test_handlers \
 	tests/typed/test_around \
-	tests/live/test_replace
+	tests/live/test_replace \
+	tests/live/test_replace_elsewhere
 
 tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
 tests_unit_test_prototype_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -43,4 +44,9 @@ tests_typed_test_around_SOURCES = tests/typed/test_around.c tests/typed/cases.h 
 	$(load_live_sources)
 tests_typed_test_around_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_typed_test_around_LDADD = tests/typed/table.o libftr.la $(CHECK_LIBS)
+
+tests_live_test_replace_elsewhere_SOURCES = tests/live/test_replace_elsewhere.c \
+	$(load_live_sources)
+tests_live_test_replace_elsewhere_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_replace_elsewhere_LDADD = libftr.la $(CHECK_LIBS)
 endif

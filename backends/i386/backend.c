@@ -171,6 +171,12 @@ static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed, 
 	}
 }
 
+/* The copy of a function's first instructions, at the first of them. */
+static const uint8_t near_cfi[] = {
+	0x0c, 4, 4,  /* DW_CFA_def_cfa: column 4 (esp) + 4 */
+	0x80 | 8, 1, /* DW_CFA_offset: column 8 at CFA - 4 */
+};
+
 /*
  * CFA = esp + 4, and 4 more once the word is pushed: ip & 15 says which.  The
  * word that the site's call pushed lies right below.
@@ -517,6 +523,7 @@ static const struct ftr_backend backend = {
 	.thread_pointer = thread_pointer,
 	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,
+	.near_cfi = { near_cfi, sizeof near_cfi, 8 },
 	.jump_size = JUMP_SIZE,
 	.jumps_emit = jumps_emit,
 	.jump_cfi = { stub_cfi, sizeof stub_cfi, 8 }, /* it pushes as a stub does */

@@ -90,6 +90,8 @@ struct ftr_probe_options {
  *   -EPERM      a restartable sequence, the library's own code, the kernel's,
  *               the code that signals' handlers return to;
  *   -EOPNOTSUPP the instruction can't be run elsewhere;
+ *   -EBUSY      it is among the first of a function that ftr_replace() gave
+ *               another's place to;
  *   -ENOMEM, -EDEADLK; or an error of ftr_init().
  * The sentence says which.
  * Context: any thread.

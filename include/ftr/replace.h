@@ -4,7 +4,10 @@
  * Taking functions' places: live patches (the kernel's direct calls).
  *
  * Calls of a replaced function go to another one of the same prototype, by a
- * jump at its site.  Handlers of groups on the site still run, first.  A function
+ * jump at its site.  Handlers of groups on the site still run, first.  Where a
+ * function has no site the jump takes the place of its first instructions, which
+ * then run elsewhere; that needs a breakpoint for a moment, and threads that are
+ * not among these instructions.  A function
  * is replaced by one at a time; no group with FTR_GROUP_IPMODIFY may be on its
  * site.  Threads that are in the function go on in it.
  */
@@ -24,9 +27,11 @@ FTR_BEGIN_DECLS
  *                  called like it; also before and after, while fn's module is
  *                  loaded.  May be NULL.
  * @return 0; -EINVAL: a NULL, or with is fn; -EBUSY: it is replaced already, or a
- * group with FTR_GROUP_IPMODIFY is on its site; -ENOENT: no function
- * is there; -EOPNOTSUPP: there is no site, and its first instructions can't make room;
- * -EILSEQ, -EAGAIN, -EACCES, -ENOMEM, -ENOSPC, -ENOSYS, -EDEADLK, -EIO: as of
+ * group with FTR_GROUP_IPMODIFY is on its site, or a probe among its first
+ * instructions; -ENOENT: no function begins there; where there is no site,
+ * -EOPNOTSUPP: its first instructions can't make room, or the poke strategy that
+ * was asked for can't do that, -EINVAL, -EPERM: as of ftr_probe_new(), -EAGAIN: a
+ * thread may stand among them; -EILSEQ, -EAGAIN, -EACCES, -ENOMEM, -ENOSPC, -ENOSYS, -EDEADLK, -EIO: as of
  * ftr_group_attach().  On an error nothing is changed.
  * Context: any thread, handler.
  */

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See prologue.h.  Floor 4.
+ */
+#include "lib/prologue.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lib/error.h"
+#include "lib/exec.h"
+#include "lib/jump.h"
+#include "lib/patches.h"
+#include "lib/point.h"
+#include "lib/unwind.h"
+
+enum { JUMP_SIZE = 5, COPY_ROOM = 4096, INSN_MAX = 15, FUNCTION_MAX = 1 << 20 };
+
+/* Only ever grows; the trap handler walks over it. */
+static struct ftr__prologue *all;
+
+FTR__BARE bool ftr__prologue_is_touched(uintptr_t addr)
+{
+	const struct ftr__prologue *p = FTR__FETCH(all);
+
+	while (p && p->patch != addr)
+		p = p->next;
+	return p != NULL;
+}
+
+bool ftr__prologue_covers(uintptr_t addr)
+{
+	const struct ftr__prologue *p = all;
+
+	while (p && !(p->target && ftr__prologue_module(p) && addr - p->patch < p->length))
+		p = p->next;
+	return p != NULL;
+}
+
+struct ftr__module *ftr__prologue_module(const struct ftr__prologue *p)
+{
+	struct ftr__module *m = ftr__boundary_module(p->fn);
+
+	return m && m->number == p->module_number ? m : NULL;
+}
+
+static struct ftr__prologue *find(uintptr_t fn)
+{
+	struct ftr__prologue *p = all;
+
+	while (p && !(p->fn == fn && ftr__prologue_module(p)))
+		p = p->next;
+	return p;
+}
+
+/* --- whether a function's first bytes can be taken ---------------------------------- */
+
+/* A function as it is followed, instruction by instruction. */
+struct walk {
+	struct ftr__boundary around;
+	uintptr_t fn, end;
+	size_t landing, covered; /* from fn on: the pad, all whole instructions to move */
+	bool falls_into; /* the code before runs on into fn */
+};
+
+static bool decode(uintptr_t at, uintptr_t end, struct ftr__insn *insn)
+{
+	uint8_t bytes[INSN_MAX];
+	size_t room = end - at < sizeof bytes ? end - at : sizeof bytes;
+
+	ftr__points_original(at, bytes, room);
+	return ftr__backend->decode(bytes, room, at, insn) && insn->length;
+}
+
+static bool is_padding(uintptr_t at, uintptr_t end, const struct ftr__insn *insn)
+{
+	uint8_t bytes[INSN_MAX];
+
+	ftr__points_original(at, bytes, insn->length);
+	return insn->no_code || ftr__backend->nop_length(bytes, insn->length) == insn->length;
+}
+
+/* The instructions that `least` bytes at fn lie in, none of them a call but the
+ * last: one that comes back would come back into the jump. */
+static int measure(struct walk *w)
+{
+	struct ftr__insn insn;
+	uint8_t bytes[INSN_MAX];
+
+	ftr__points_original(w->fn, bytes, sizeof bytes);
+	w->landing = ftr__backend->landing_length(bytes, sizeof bytes);
+	while (w->covered < w->landing + JUMP_SIZE) {
+		if (w->fn + w->covered >= w->end || !decode(w->fn + w->covered, w->end, &insn))
+			return ftr__fail(EOPNOTSUPP, "the function at %#lx is shorter than a jump",
+					 (unsigned long)w->fn);
+		w->covered += insn.length;
+		if (insn.calls && w->covered < w->landing + JUMP_SIZE)
+			return ftr__fail(EOPNOTSUPP, "a call among the first instructions at %#lx"
+					 " would come back into a jump", (unsigned long)w->fn);
+	}
+	return 0;
+}
+
+static bool into_the_jump(const struct walk *w, uintptr_t target)
+{
+	return target > w->fn + w->landing && target < w->fn + w->covered;
+}
+
+/* Where code is only reached by a jump or a call, a function may begin. */
+static int check_instruction(struct walk *w, uintptr_t at, const struct ftr__insn *insn)
+{
+	if (at < w->fn && !is_padding(at, w->end, insn))
+		w->falls_into = !insn->ends;
+	if (at >= w->fn && insn->branches && into_the_jump(w, insn->target))
+		return ftr__fail(EOPNOTSUPP, "the instruction at %#lx jumps behind the first of the"
+				 " function at %#lx: a jump has no room there", (unsigned long)at,
+				 (unsigned long)w->fn);
+	return 0;
+}
+
+static int check_function(struct walk *w)
+{
+	uintptr_t at = w->around.start;
+	struct ftr__insn insn;
+	int result = 0;
+
+	while (at < w->end && !result) {
+		if (!decode(at, w->end, &insn))
+			return ftr__fail(EOPNOTSUPP, "the code at %#lx can't be followed, and might"
+					 " jump to where a jump has no room", (unsigned long)at);
+		if (at == w->fn && w->falls_into)
+			return ftr__fail(ENOENT, "%#lx is in the middle of a function",
+					 (unsigned long)at);
+		result = check_instruction(w, at, &insn);
+		at += insn.length;
+	}
+	return result;
+}
+
+static int check_probes(const struct walk *w)
+{
+	for (size_t i = 0; i < w->covered; i++) {
+		const struct ftr__point *point = ftr__point_find(w->fn + i);
+		if (point && point->enabled)
+			return ftr__fail(EBUSY, "a probe is at %#lx, where a jump is to come",
+					 (unsigned long)(w->fn + i));
+	}
+	return 0;
+}
+
+static int look(struct walk *w, uintptr_t fn)
+{
+	struct ftr__insn insn;
+	int result = ftr__boundary_check(fn, false, &w->around, &insn);
+
+	w->fn = fn;
+	w->end = w->around.end;
+	if (result)
+		return result;
+	if (!w->end || w->end - w->around.start > FUNCTION_MAX)
+		return ftr__fail(EOPNOTSUPP, "where the function at %#lx ends is not known",
+				 (unsigned long)fn);
+	if (w->around.named == fn)
+		w->around.start = fn;
+	result = measure(w);
+	if (!result)
+		result = check_function(w);
+	return result ? result : check_probes(w);
+}
+
+/* --- the copy --------------------------------------------------------------------------- */
+
+static int fill(const struct walk *w, uintptr_t at, uint8_t *code)
+{
+	uint8_t bytes[FTR__MOVED_MOST];
+	struct ftr__moved moved;
+	size_t room = w->end - w->fn < sizeof bytes ? w->end - w->fn : sizeof bytes;
+	const struct ftr__displaced run = { .bytes = bytes, .room = room, .from = w->fn,
+				      .least = w->landing + JUMP_SIZE, .to = at,
+				      .out_room = COPY_ROOM, .inwards = true };
+
+	ftr__points_original(w->fn, bytes, room);
+	int result = ftr__backend->relocate(&run, code, &moved);
+	if (!result && moved.from_size != w->covered)
+		return ftr__fail(EOPNOTSUPP, "the first instructions at %#lx can't be moved as a"
+				 " whole", (unsigned long)w->fn);
+	return result ? result : ftr__exec_seal(at, code, COPY_ROOM);
+}
+
+static int make_copy(const struct walk *w, uintptr_t *copy)
+{
+	uint8_t *code = malloc(COPY_ROOM);
+	uintptr_t at;
+
+	if (!code)
+		return ftr__fail(ENOMEM, "no memory for a function's first instructions");
+	memset(code, ftr__backend->text.breakpoint, COPY_ROOM);
+	int result = ftr__jump_reserve(w->around.module, COPY_ROOM, 0, &at);
+	if (result) {
+		free(code);
+		return result;
+	}
+	const struct ftr__unwind_area unwind = { at, COPY_ROOM, &ftr__backend->near_cfi,
+						 "ftr_copy", 0 };
+	result = fill(w, at, code);
+	if (!result)
+		result = ftr__unwind_area(&unwind);
+	free(code);
+	if (result)
+		munmap((void *)at, COPY_ROOM);
+	else
+		*copy = at;
+	return result;
+}
+
+static int make(struct ftr__prologue **prologue, uintptr_t fn)
+{
+	struct walk w = { .fn = fn };
+	struct ftr__prologue *p = calloc(1, sizeof *p);
+	int result = p ? look(&w, fn) : ftr__fail(ENOMEM, "no memory for a replacement");
+
+	if (!result)
+		result = make_copy(&w, &p->copy);
+	if (result) {
+		free(p);
+		return result;
+	}
+	p->fn = fn;
+	p->patch = fn + w.landing;
+	p->length = (uint8_t)(w.covered - w.landing);
+	p->module_number = w.around.module->number;
+	ftr__points_original(p->patch, p->found, sizeof p->found);
+	p->next = all;
+	FTR__PUBLISH(all, p);
+	*prologue = p;
+	return 0;
+}
+
+int ftr__prologue_get(struct ftr__prologue **prologue, uintptr_t fn)
+{
+	struct walk w = { .fn = fn };
+
+	*prologue = find(fn);
+	if (!*prologue)
+		return make(prologue, fn);
+	w.covered = (*prologue)->patch + (*prologue)->length - fn;
+	return check_probes(&w);
+}
+
+/* --- writing ------------------------------------------------------------------------------ */
+
+static void jump(const struct ftr__prologue *p, uint8_t *bytes)
+{
+	ftr__backend->text.encode_jump(bytes, JUMP_SIZE, p->patch, p->target);
+}
+
+/* From its instructions to a jump, or back: whoever meets the breakpoint while the
+ * former count goes to the copy. */
+static void add(struct ftr__patches *patches, struct ftr__prologue *p, bool begins)
+{
+	struct ftr__span *span = ftr__patches_next(patches);
+	struct ftr__prologue then = *p;
+
+	if (begins)
+		then.target = p->next_target;
+	*span = (struct ftr__span){ .n = 1, .literal = true, .size = JUMP_SIZE,
+				    .length = begins ? p->length : JUMP_SIZE,
+				    .moved = { begins ? p->copy : 0, begins ? 0 : p->copy } };
+	memcpy((begins ? &span->before : &span->after)->bytes, p->found, FTR__PATCH_MAX);
+	jump(&then, (begins ? &span->after : &span->before)->bytes);
+	ftr__patches_add(patches, p->patch, ftr__prologue_module(p));
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct ftr__prologue *x = *(struct ftr__prologue *const *)a;
+	const struct ftr__prologue *y = *(struct ftr__prologue *const *)b;
+
+	return x->patch < y->patch ? -1 : x->patch > y->patch;
+}
+
+/* All begin, or all end.  A thread that stands between instructions that a jump
+ * would cover leaves its function as it was. */
+static int poke(struct ftr__prologue **list, size_t n, bool begins)
+{
+	struct ftr__patches patches;
+	uintptr_t occupied = 0;
+
+	if (!ftr__patches_get(&patches, n, n))
+		return ftr__fail(ENOMEM, "no memory to replace functions");
+	for (size_t i = 0; i < n; i++)
+		add(&patches, list[i], begins);
+	int result = ftr__patches_run(&patches, FTR__BATCH_MOVED | (begins ? FTR__BATCH_PADS : 0));
+	if (result)
+		return result;
+	for (size_t i = 0; i < n; i++) {
+		if (patches.spans[i].occupied)
+			occupied = list[i]->fn;
+		else
+			list[i]->target = begins ? list[i]->next_target : 0;
+	}
+	if (!occupied)
+		return 0;
+	return ftr__fail(EAGAIN, "a thread may stand among the first instructions at %#lx; try"
+			 " again", (unsigned long)occupied);
+}
+
+/* Back to what was there, as far as it was changed. */
+static void undo(struct ftr__prologue **list, size_t n)
+{
+	size_t changed = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->target)
+			list[changed++] = list[i];
+	if (changed)
+		poke(list, changed, false);
+}
+
+int ftr__prologues_update(struct ftr__prologue **list, size_t n)
+{
+	if (!n)
+		return 0;
+	bool begins = list[0]->next_target != 0;
+	qsort(list, n, sizeof *list, by_address);
+	int result = poke(list, n, begins);
+	if (result && begins)
+		undo(list, n);
+	return result;
+}
