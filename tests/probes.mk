@@ -50,4 +50,23 @@ tests_live_i386_test_probe_image_SOURCES = tests/live/i386/test_probe_image.c \
 tests_live_i386_test_probe_image_CPPFLAGS = $(stress_cppflags)
 tests_live_i386_test_probe_image_LDFLAGS = -no-pie
 tests_live_i386_test_probe_image_LDADD = $(stress_core)
+
+# Probes against single steps: a sample; the whole, by `make differential`, takes
+# minutes.
+TESTS += tests/differential/sample.sh
+EXTRA_DIST += tests/differential/sample.sh
+tests/differential/sample.log: tests/differential/differential$(EXEEXT)
+if BACKEND_I386
+arch_odd = tests/differential/i386/odd.S
+else
+arch_odd = tests/differential/x86_64/odd.S
 endif
+check_PROGRAMS += tests/differential/differential
+tests_differential_differential_SOURCES = tests/differential/differential.c \
+	tests/differential/work.c tests/differential/work.h $(arch_odd) $(arch_moved)
+tests_differential_differential_CPPFLAGS = $(stress_cppflags)
+tests_differential_differential_LDADD = $(stress_core) -ldl
+differential: tests/differential/differential$(EXEEXT)
+	tests/differential/differential$(EXEEXT)
+endif
+.PHONY: differential

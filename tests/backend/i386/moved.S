@@ -13,11 +13,15 @@
 	.long	\name, .Lend_\name, .Lname_\name, \level
 	.popsection
 	.balign	16
+	.type	\name, @function
 \name:
+	.cfi_startproc
 	.endm
 
 	.macro	END name
+	.cfi_endproc
 .Lend_\name:
+	.size	\name, . - \name
 	ud2
 	.endm
 
@@ -32,6 +36,11 @@ helper:	lea	3(%edx), %eax
 	ret
 away:	mov	4(%esp), %eax
 	add	$7, %eax
+	ret
+away_and_pop:
+	pop	%eax
+	mov	4(%esp), %eax
+	add	$9, %eax
 	ret
 thunk:	mov	(%esp), %eax
 	ret
@@ -67,10 +76,8 @@ BEGIN call_by_stack
 	call	thunk
 1:	lea	helper-1b(%eax), %eax
 	push	%eax
-	pop	%eax
-	mov	%eax, -12(%esp)
-	sub	$8, %esp
-	call	*-4(%esp)
+	push	$0
+	call	*4(%esp)
 	add	$8, %esp
 	ret
 END call_by_stack
@@ -88,10 +95,9 @@ END call_by_index
 
 BEGIN call_and_jump_by_stack
 	call	thunk
-1:	lea	away-1b(%eax), %eax
+1:	lea	away_and_pop-1b(%eax), %eax
 	push	%eax
-	pop	%ecx
-	jmp	*-4(%esp)
+	jmp	*(%esp)
 END call_and_jump_by_stack
 
 BEGIN tail_call

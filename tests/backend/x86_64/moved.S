@@ -13,11 +13,15 @@
 	.quad	\name, .Lend_\name, .Lname_\name, \level
 	.popsection
 	.balign	16
+	.type	\name, @function
 \name:
+	.cfi_startproc
 	.endm
 
 	.macro	END name
+	.cfi_endproc
 .Lend_\name:
+	.size	\name, . - \name
 	ud2
 	.endm
 
