@@ -59,6 +59,7 @@ dist_man_MANS = \
 	man/ftr_update.3 \
 	man/ftr_version_string.3
 
+include man/probes.mk
 include man/typed.mk
 
 man_tests = man/test-pages.sh man/test-format.sh
