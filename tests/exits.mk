@@ -7,7 +7,8 @@ exit_tests = \
 	tests/live/test_exits_frames \
 	tests/live/test_exits_signals \
 	tests/live/test_exits_detach \
-	tests/live/test_exits_hold
+	tests/live/test_exits_hold \
+	tests/live/test_exits_calls
 if BACKEND_X86_64
 exit_tests += tests/live/test_exits_hold_six
 endif
@@ -30,6 +31,9 @@ tests_live_test_exits_hold_six_SOURCES = tests/live/test_exits_hold.c tests/live
 	tests/live/visitor.h $(live_common)
 tests_live_test_exits_hold_six_CPPFLAGS = $(stress_cppflags) -DHOLD_SIX_BYTES
 tests_live_test_exits_hold_six_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_exits_calls_SOURCES = tests/live/test_exits_calls.c tests/live/hooks_stub.S $(hooks)
+tests_live_test_exits_calls_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_calls_LDADD = $(stress_lib)
 tests_live_test_exits_detach_SOURCES = tests/live/test_exits_detach.c $(hooks)
 tests_live_test_exits_detach_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_detach_LDADD = $(stress_lib)
