@@ -10,6 +10,11 @@ examples_agent_la_LIBADD = libftr.la
 examples_agent_la_LDFLAGS = -module -avoid-version -rpath /nowhere \
 	-Wl,-rpath,$(abs_top_builddir)/.libs
 
+noinst_LTLIBRARIES += examples/graph.la
+examples_graph_la_SOURCES = examples/graph.c
+examples_graph_la_LIBADD = libftr.la
+examples_graph_la_LDFLAGS = $(examples_agent_la_LDFLAGS)
+
 noinst_PROGRAMS += examples/work
 
 # A traced program is one thing, what traces it another: work knows nothing of
@@ -24,6 +29,7 @@ CLEANFILES += examples/env.sh
 examples/env.sh: examples/local.mk Makefile
 	$(AM_V_GEN)$(MKDIR_P) examples && { \
 	echo 'CC="$(CC)"'; \
+	echo 'CXX="$(CXX)"'; \
 	echo 'MAKE="$(MAKE)"'; \
 	echo 'PKG_CONFIG="$(PKG_CONFIG)"'; \
 	echo 'SANITIZE_CFLAGS="$(SANITIZE_CFLAGS)"'; \
@@ -32,6 +38,7 @@ examples/env.sh: examples/local.mk Makefile
 example_tests = \
 	examples/test-readme.sh \
 	examples/test-agent.sh \
+	examples/test-graph.sh \
 	examples/test-quickstart.sh \
 	examples/test-scripts.sh
 TESTS += $(example_tests)
