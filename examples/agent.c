@@ -13,6 +13,9 @@
  *	FTR_AGENT_OFF_MS   how long it stays off (20); 0: it stays attached
  *	FTR_AGENT_EARLY    where set: attach before main() starts
  *	FTR_AGENT_FILTER   the pattern of the group (*)
+ *	FTR_AGENT_TIMES    where set: see functions return, too, and report how long
+ *	                   each was under way, with all that it called; of calls of
+ *	                   itself the outermost counts
  *
  * A program that ends by _exit(), exec or a signal leaves no report, and a
  * child made by fork() writes none.
@@ -44,11 +47,12 @@
 #define HANDLER_FLAGS FTR_GROUP_NO_SIMD
 #endif
 
-#define CALLERS 31         /* of one function, told apart by return address */
+#define CALLERS 30         /* of one function, told apart by return address */
 #define CALLER_PROBES 8    /* places looked at for one of them */
 #define COUNTER_PROBES 64
 #define TOP_FUNCTIONS 20
 #define TOP_CALLERS 3
+#define ACTIVE 256         /* functions that a thread is inside of, told apart by address */
 #define ATTACH_TRIES 500   /* a millisecond apart, while a thread stands in a pad */
 
 /* A word: what a handler counts by one instruction on every architecture. */
@@ -63,8 +67,22 @@ struct caller {
 struct counter {
 	_Atomic uintptr_t ip;
 	tally others; /* calls by callers that found no room */
+	tally ticks[2]; /* inclusive time: the low word, and what did not fit */
 	struct caller callers[CALLERS];
 };
+
+/* A call, from its entry to its exit. */
+struct call {
+	struct counter *counter;
+	uint64_t start; /* 0: a call of itself is under way */
+};
+
+/* The outermost call of a function that the thread is inside of.  What a jump
+ * took away leaves its stack pointer below those of later ones. */
+static __thread struct active {
+	struct counter *counter;
+	uintptr_t sp;
+} active[ACTIVE];
 
 /* How long the batches took, ns; only the thread that attaches writes here. */
 struct samples {
@@ -76,6 +94,9 @@ static struct {
 	struct counter *counters; /* an open hash table, keyed by ip */
 	size_t n_counters;
 	tally uncounted; /* calls of functions that found no room */
+	tally returns;
+	uint64_t start_ticks, start_ns;
+	bool times;
 	struct ftr_group *group;
 	struct samples samples;
 	unsigned attaches, detaches, retries;
@@ -124,9 +145,8 @@ static struct counter *counter_of(uintptr_t ip)
 	return NULL;
 }
 
-static tally *count_of(uintptr_t ip, uintptr_t parent_ip)
+static tally *count_of(struct counter *counter, uintptr_t parent_ip)
 {
-	struct counter *counter = counter_of(ip);
 	size_t at = place_of(parent_ip, CALLERS);
 
 	if (!counter)
@@ -141,11 +161,72 @@ static tally *count_of(uintptr_t ip, uintptr_t parent_ip)
 	return &counter->others;
 }
 
+static struct counter *count(uintptr_t ip, uintptr_t parent_ip)
+{
+	struct counter *counter = counter_of(ip);
+
+	atomic_fetch_add_explicit(count_of(counter, parent_ip), 1, memory_order_relaxed);
+	return counter;
+}
+
 static int on_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 		    struct ftr_regs *regs)
 {
-	atomic_fetch_add_explicit(count_of(ip, parent_ip), 1, memory_order_relaxed);
+	count(ip, parent_ip);
 	return 0;
+}
+
+/* ---- timing -------------------------------------------------------------- */
+
+/* A counter that runs at one rate on all processors of today. */
+static uint64_t now_ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+static struct active *active_of(const struct counter *counter)
+{
+	return &active[place_of((uintptr_t)counter, ACTIVE)];
+}
+
+static int on_timed_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			  struct ftr_regs *regs)
+{
+	struct call *call = ftr_entry_data(regs);
+	struct counter *counter = count(ip, parent_ip);
+	struct active *place = active_of(counter);
+	uintptr_t sp = ftr_regs_sp(regs);
+
+	call->counter = counter;
+	call->start = 0;
+	if (counter && (place->counter != counter || place->sp < sp)) {
+		*place = (struct active){ counter, sp };
+		call->start = now_ticks();
+	}
+	return 0;
+}
+
+static void add_ticks(struct counter *counter, uint64_t ticks)
+{
+	uintptr_t low = (uintptr_t)ticks;
+	uintptr_t before = atomic_fetch_add_explicit(&counter->ticks[0], low, memory_order_relaxed);
+	uintptr_t high = (uintptr_t)(ticks >> (8 * sizeof low - 1) >> 1);
+
+	high += before + low < low;
+	if (high)
+		atomic_fetch_add_explicit(&counter->ticks[1], high, memory_order_relaxed);
+}
+
+static void on_timed_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			  struct ftr_regs *regs)
+{
+	const struct call *call = ftr_entry_data(regs);
+
+	atomic_fetch_add_explicit(&agent.returns, 1, memory_order_relaxed);
+	if (!call->start)
+		return;
+	add_ticks(call->counter, now_ticks() - call->start);
+	active_of(call->counter)->counter = NULL;
 }
 
 /* Twice as many places as sites, and some for modules loaded later. */
@@ -266,7 +347,9 @@ static int make_group(void)
 	if (error && error != -EALREADY)
 		return fail("start", error);
 	options.name = "agent";
-	options.entry = on_entry;
+	options.entry = agent.times ? on_timed_entry : on_entry;
+	options.exit = agent.times ? on_timed_exit : NULL;
+	options.entry_data_size = agent.times ? sizeof(struct call) : 0;
 	options.flags = HANDLER_FLAGS;
 	error = ftr_group_new(&agent.group, &options);
 	if (error)
@@ -309,6 +392,9 @@ __attribute__((constructor)) static void agent_enter(void)
 	agent.pid = getpid();
 	agent.on_ms = number_of("FTR_AGENT_ON_MS", 80);
 	agent.off_ms = number_of("FTR_AGENT_OFF_MS", 20);
+	agent.times = getenv("FTR_AGENT_TIMES") != NULL;
+	agent.start_ticks = now_ticks();
+	agent.start_ns = now_ns();
 	agent.stop = eventfd(0, EFD_CLOEXEC);
 	if (agent.stop < 0)
 		fail("eventfd", -errno);
@@ -321,8 +407,17 @@ __attribute__((constructor)) static void agent_enter(void)
 struct row {
 	const struct counter *counter;
 	char name[160];
-	uint64_t calls;
+	uint64_t calls, ns;
 };
+
+static int more_time(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (x->ns != y->ns)
+		return x->ns < y->ns ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
 
 static int more_calls(const void *a, const void *b)
 {
@@ -402,6 +497,26 @@ static uint64_t calls_of(const struct counter *counter)
 	return calls;
 }
 
+/* rate: ns a tick, times 2^32. */
+static uint64_t ns_of(const struct counter *counter, uint64_t rate)
+{
+	uintptr_t high = atomic_load(&counter->ticks[1]), low = atomic_load(&counter->ticks[0]);
+	uint64_t ticks = low + ((uint64_t)high << (8 * sizeof low - 1) << 1);
+
+	return (ticks >> 32) * rate + ((ticks & 0xffffffff) * rate >> 32);
+}
+
+static uint64_t tick_rate(void)
+{
+	uint64_t ticks = now_ticks() - agent.start_ticks, ns = now_ns() - agent.start_ns;
+
+	while (ns >> 32) {
+		ns >>= 1;
+		ticks >>= 1;
+	}
+	return ticks ? (ns << 32) / ticks : 0;
+}
+
 static unsigned percent(uint64_t part, uint64_t whole)
 {
 	return whole ? (unsigned)((100 * part + whole / 2) / whole) : 0;
@@ -420,6 +535,7 @@ static void print_callers(FILE *out, const struct row *row)
 
 static size_t collect_functions(struct row *rows, uint64_t *calls)
 {
+	uint64_t rate = tick_rate();
 	size_t n = 0;
 
 	*calls = atomic_load(&agent.uncounted);
@@ -430,10 +546,11 @@ static size_t collect_functions(struct row *rows, uint64_t *calls)
 			continue;
 		rows[n].counter = &agent.counters[i];
 		rows[n].calls = calls_of(&agent.counters[i]);
+		rows[n].ns = ns_of(&agent.counters[i], rate);
 		name_address(rows[n].name, sizeof rows[n].name, ip);
 		*calls += rows[n++].calls;
 	}
-	qsort(rows, n, sizeof *rows, more_calls);
+	qsort(rows, n, sizeof *rows, agent.times ? more_time : more_calls);
 	return n;
 }
 
@@ -446,11 +563,18 @@ static void print_functions(FILE *out)
 	if (!rows)
 		return;
 	n = collect_functions(rows, &calls);
-	fprintf(out, "calls seen      %s, of %s functions (missed by the recursion guard %s)\n\n",
+	fprintf(out, "calls seen      %s, of %s functions (missed by the recursion guard %s)\n",
 		grouped(calls), grouped(n), grouped(ftr_group_missed(agent.group)));
+	if (agent.times)
+		fprintf(out, "returns seen    %s\n", grouped(atomic_load(&agent.returns)));
+	fprintf(out, "\n");
+	if (n && agent.times)
+		fprintf(out, "%14s ", "inclusive us");
 	if (n)
 		fprintf(out, "%14s %5s  %-26s %s\n", "calls", "share", "function", "called by");
 	for (size_t i = 0; i < n && i < TOP_FUNCTIONS; i++) {
+		if (agent.times)
+			fprintf(out, "%14s ", grouped(rows[i].ns / 1000));
 		fprintf(out, "%14s %4u%%  %-26s ", grouped(rows[i].calls),
 			percent(rows[i].calls, calls), rows[i].name);
 		print_callers(out, &rows[i]);

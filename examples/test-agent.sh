@@ -41,6 +41,14 @@ calls() {
 	tr -d , <"$dir/report" | awk -v name="$1" '$3 == name { print $1 }'
 }
 
+# The same of a report with times; microseconds.
+calls_timed() {
+	tr -d , <"$dir/report" | awk -v name="$1" '$4 == name { print $2 }'
+}
+micros() {
+	tr -d , <"$dir/report" | awk -v name="$1" '$4 == name { print $1 }'
+}
+
 # Attached before main() and never taken off: nothing is missed.
 traced 150 2 FTR_AGENT_EARLY=1 FTR_AGENT_OFF_MS=0
 words=$(awk '/words counted/ { print $1 }' "$dir/traced")
@@ -51,6 +59,22 @@ done
 [ "$(calls evaluate_sums)" = 300 ] || fail "evaluate_sums: $(calls evaluate_sums), not 300"
 grep -Eq ' make_word +count_text 100%$' "$dir/report" || fail "make_word has another caller"
 grep -Eq '^batches +2: 1 times attached, 1 detached' "$dir/report" || fail "not two batches"
+
+# With times: all that was called returned, but what is under way at the end; what
+# is outermost took longest, a function that calls itself no longer than it.
+traced 150 2 FTR_AGENT_EARLY=1 FTR_AGENT_OFF_MS=0 FTR_AGENT_TIMES=1
+[ "$(calls_timed count_word)" = "$words" ] || fail "count_word: $(calls_timed count_word), not $words"
+seen=$(tr -d , <"$dir/report" | awk '/^calls seen/ { print $3 }')
+returns=$(tr -d , <"$dir/report" | awk '/^returns seen/ { print $3 }')
+[ "$((seen - returns))" -ge 0 ] && [ "$((seen - returns))" -le 1 ] ||
+	fail "$seen calls, $returns returns"
+[ "$(micros run_job)" -ge "$(micros count_text)" ] || fail "run_job took less than count_text"
+[ "$(micros count_text)" -gt "$(micros count_word)" ] || fail "count_text took less than count_word"
+[ "$(micros evaluate_sums)" -ge "$(micros parse_sum)" ] || fail "parse_sum counts its own calls"
+
+# On and off as fast as it goes, with times.
+traced 300 3 FTR_AGENT_ON_MS=1 FTR_AGENT_OFF_MS=1 FTR_AGENT_TIMES=1
+grep -Eq '^returns seen +[1-9]' "$dir/report" || fail "no return was seen"
 
 # On and off as fast as it goes, in three threads.
 traced 1000 3 FTR_AGENT_ON_MS=1 FTR_AGENT_OFF_MS=1
