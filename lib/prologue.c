@@ -15,7 +15,7 @@
 #include "lib/point.h"
 #include "lib/unwind.h"
 
-enum { JUMP_SIZE = 5, COPY_ROOM = 4096, INSN_MAX = 15, FUNCTION_MAX = 1 << 20 };
+enum { PAGE = 4096, JUMP_SIZE = 5, INSN_MAX = 15, FUNCTION_MAX = 1 << 20 };
 
 /* Only ever grows; the trap handler walks over it. */
 static struct ftr__prologue *all;
@@ -169,49 +169,123 @@ static int look(struct walk *w, uintptr_t fn)
 	return result ? result : check_probes(w);
 }
 
-/* --- the copy --------------------------------------------------------------------------- */
+/* --- copies ------------------------------------------------------------------------------ */
 
-static int fill(const struct walk *w, uintptr_t at, uint8_t *code)
+enum { AREA_SIZE = 64 << 10, COPY_ALIGN = 16 };
+
+/*
+ * Room for copies near a module.  One more comes to its place by a new mapping of
+ * all that the area has over the former one: what was there is there, for threads
+ * that run it, too.
+ */
+struct area {
+	struct area *next;
+	uintptr_t at;
+	size_t used;
+	bool full;
+	uint8_t *code; /* what is there, in memory of ours */
+};
+
+static struct area *areas;
+
+static bool reached(const struct area *a, const struct ftr__module *m)
+{
+	uintptr_t low = a->at < m->low ? a->at : m->low;
+	uintptr_t high = a->at + AREA_SIZE > m->high ? a->at + AREA_SIZE : m->high;
+
+	return !ftr__backend->reach || high - low < ftr__backend->reach;
+}
+
+static struct area *area_find(const struct ftr__module *m)
+{
+	struct area *a = areas;
+
+	while (a && (a->full || AREA_SIZE - a->used < FTR__MOVED_MOST || !reached(a, m)))
+		a = a->next;
+	return a;
+}
+
+static int area_reserve(struct area *a, const struct ftr__module *m)
+{
+	int result = ftr__jump_reserve(m, AREA_SIZE, 0, &a->at);
+
+	if (result)
+		return result;
+	const struct ftr__unwind_area unwind = { a->at, AREA_SIZE, &ftr__backend->near_cfi,
+						 "ftr_copy", 0 };
+	result = ftr__unwind_area(&unwind);
+	if (result)
+		munmap((void *)a->at, AREA_SIZE);
+	return result;
+}
+
+static int area_make(const struct ftr__module *m, struct area **area)
+{
+	struct area *a = calloc(1, sizeof *a);
+	uint8_t *code = malloc(AREA_SIZE);
+	int result = a && code ? area_reserve(a, m)
+			       : ftr__fail(ENOMEM, "no memory for functions' first instructions");
+
+	if (result) {
+		free(a);
+		free(code);
+		return result;
+	}
+	a->code = code;
+	memset(code, ftr__backend->text.breakpoint, AREA_SIZE);
+	/* Unwinders know the area by its first address: that is nobody's. */
+	a->used = COPY_ALIGN;
+	a->next = areas;
+	areas = a;
+	*area = a;
+	return 0;
+}
+
+static int relocate(const struct walk *w, const struct area *a, size_t *size)
 {
 	uint8_t bytes[FTR__MOVED_MOST];
 	struct ftr__moved moved;
 	size_t room = w->end - w->fn < sizeof bytes ? w->end - w->fn : sizeof bytes;
 	const struct ftr__displaced run = { .bytes = bytes, .room = room, .from = w->fn,
-				      .least = w->landing + JUMP_SIZE, .to = at,
-				      .out_room = COPY_ROOM, .inwards = true };
+					    .least = w->landing + JUMP_SIZE,
+					    .to = a->at + a->used, .inwards = true,
+					    .out_room = AREA_SIZE - a->used };
 
 	ftr__points_original(w->fn, bytes, room);
-	int result = ftr__backend->relocate(&run, code, &moved);
-	if (!result && moved.from_size != w->covered)
+	int result = ftr__backend->relocate(&run, a->code + a->used, &moved);
+	if (result)
+		return result;
+	if (moved.from_size != w->covered)
 		return ftr__fail(EOPNOTSUPP, "the first instructions at %#lx can't be moved as a"
 				 " whole", (unsigned long)w->fn);
-	return result ? result : ftr__exec_seal(at, code, COPY_ROOM);
+	*size = moved.to_size;
+	return 0;
 }
 
 static int make_copy(const struct walk *w, uintptr_t *copy)
 {
-	uint8_t *code = malloc(COPY_ROOM);
-	uintptr_t at;
+	struct area *a = area_find(w->around.module);
+	size_t size = 0;
+	int result = a ? 0 : area_make(w->around.module, &a);
 
-	if (!code)
-		return ftr__fail(ENOMEM, "no memory for a function's first instructions");
-	memset(code, ftr__backend->text.breakpoint, COPY_ROOM);
-	int result = ftr__jump_reserve(w->around.module, COPY_ROOM, 0, &at);
-	if (result) {
-		free(code);
-		return result;
-	}
-	const struct ftr__unwind_area unwind = { at, COPY_ROOM, &ftr__backend->near_cfi,
-						 "ftr_copy", 0 };
-	result = fill(w, at, code);
 	if (!result)
-		result = ftr__unwind_area(&unwind);
-	free(code);
+		result = relocate(w, a, &size);
 	if (result)
-		munmap((void *)at, COPY_ROOM);
-	else
-		*copy = at;
-	return result;
+		return result;
+	size_t pages = ftr__align_up(a->used + size, PAGE);
+	bool first = a->used == COPY_ALIGN;
+	if (first)
+		result = ftr__exec_seal(a->at, a->code, pages);
+	else if (ftr__exec_replace(a->at, a->code, pages)) {
+		/* No memory files here: each area has one copy. */
+		a->full = true;
+		return make_copy(w, copy);
+	}
+	if (result)
+		return result;
+	*copy = a->at + a->used;
+	a->used = ftr__align_up(a->used + size, COPY_ALIGN);
+	return 0;
 }
 
 static int make(struct ftr__prologue **prologue, uintptr_t fn)

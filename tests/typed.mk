@@ -9,6 +9,8 @@ typed_tests = \
 	tests/typed/test_closures \
 	tests/typed/test_handlers \
 	tests/typed/test_around \
+	tests/typed/test_around_elsewhere \
+	tests/typed/test_faults \
 	tests/live/test_replace \
 	tests/live/test_replace_elsewhere
 
@@ -49,4 +51,22 @@ tests_live_test_replace_elsewhere_SOURCES = tests/live/test_replace_elsewhere.c 
 	$(load_live_sources)
 tests_live_test_replace_elsewhere_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_replace_elsewhere_LDADD = libftr.la $(CHECK_LIBS)
+
+# The same table without sites.
+CLEANFILES += tests/typed/bare.o
+tests/typed/bare.o: tests/typed/table.o
+	$(AM_V_CC)$(CC) $(AM_CPPFLAGS) -std=gnu11 -O2 -w -c -o $@ tests/typed/table.c
+tests_typed_test_around_elsewhere_SOURCES = $(tests_typed_test_around_SOURCES)
+tests_typed_test_around_elsewhere_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_around_elsewhere_LDADD = tests/typed/bare.o libftr.la $(CHECK_LIBS)
+
+check_LTLIBRARIES += tests/typed/allocating.la
+tests_typed_allocating_la_SOURCES = tests/typed/allocating.c tests/typed/allocating.h
+tests_typed_allocating_la_CFLAGS = -std=gnu11 -O2 $(WARN_CFLAGS)
+tests_typed_allocating_la_LDFLAGS = $(plugin_ldflags)
+tests_typed_test_faults_SOURCES = tests/typed/test_faults.c tests/typed/allocating.h \
+	$(load_live_sources)
+tests_typed_test_faults_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
+	-DALLOCATING='"$(abs_top_builddir)/tests/typed/.libs/allocating.so"'
+tests_typed_test_faults_LDADD = libftr.la $(CHECK_LIBS) -ldl
 endif
