@@ -11,6 +11,7 @@ typed_tests = \
 	tests/typed/test_around \
 	tests/typed/test_around_elsewhere \
 	tests/typed/test_faults \
+	tests/typed/test_restore \
 	tests/live/test_replace \
 	tests/live/test_replace_elsewhere
 
@@ -51,6 +52,10 @@ tests_live_test_replace_elsewhere_SOURCES = tests/live/test_replace_elsewhere.c 
 	$(load_live_sources)
 tests_live_test_replace_elsewhere_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_replace_elsewhere_LDADD = libftr.la $(CHECK_LIBS)
+
+tests_typed_test_restore_SOURCES = tests/typed/test_restore.c $(load_live_sources)
+tests_typed_test_restore_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_restore_LDADD = libftr.la $(CHECK_LIBS)
 
 # The same table without sites.
 CLEANFILES += tests/typed/bare.o
