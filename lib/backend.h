@@ -362,6 +362,10 @@ void ftr__dispatch_slow(struct ftr_regs *regs, uintptr_t slot, uintptr_t return_
 			uintptr_t parent_ip);
 void ftr__dispatch_notice(struct ftr_regs *regs);
 
+/* lib/dispatch.c; callers may do the same themselves. */
+int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+		     struct ftr_regs *regs);
+
 /* What callers of return hooks call: lib/exit.c and lib/record.c. */
 struct ftr__set;
 struct ftr__record;

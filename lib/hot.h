@@ -23,6 +23,13 @@
 #define FTR__SET_EXIT_CALLER (5 * FTR__WORD)
 #define FTR__SET_DATA_SIZE   (6 * FTR__WORD)
 
+#define FTR__SET_MEMBERS     (8 * FTR__WORD + 32)
+
+/* struct ftr__member */
+#define FTR__MEMBER_ENTRY 0
+#define FTR__MEMBER_GROUP FTR__WORD
+#define FTR__MEMBER_SIZE  (6 * FTR__WORD + 24)
+
 /* struct ftr__record, which begins with a struct ftr__slot_hot */
 #define FTR__RECORD_SET       (4 * FTR__WORD)
 #define FTR__RECORD_IP        (5 * FTR__WORD)

@@ -110,12 +110,13 @@ static void choose_exit_run(struct ftr__set *set)
 
 static struct ftr__set *make(const struct ftr__member *members, size_t n, uint64_t hash)
 {
-	struct ftr__set *set = malloc(sizeof *set + n * sizeof *members);
+	struct ftr__set *set = malloc(sizeof *set + (n + 1) * sizeof *members);
 
 	if (!set)
 		return NULL;
 	*set = (struct ftr__set){ .n = (uint32_t)n, .all = ~0u, .refs = 1, .hash = hash };
 	memcpy(set->members, members, n * sizeof *members);
+	set->members[n].entry = NULL;
 	for (size_t i = 0; i < n; i++) {
 		set->any |= members[i].flags;
 		set->all &= members[i].flags;

@@ -76,8 +76,15 @@ struct ftr__set {
 	/* With exit handlers: what slots run that sites jump to; its `hooks`, else
 	 * its `arg`, is the set. */
 	struct ftr__set *hooked;
-	struct ftr__member members[]; /* newest first (H10) */
+	/* Newest first (H10), and one behind without a handler. */
+	struct ftr__member members[];
 };
+
+_Static_assert(offsetof(struct ftr__member, entry) == FTR__MEMBER_ENTRY, "entry");
+_Static_assert(offsetof(struct ftr__member, group) == FTR__MEMBER_GROUP, "group");
+_Static_assert(sizeof(struct ftr__member) == FTR__MEMBER_SIZE, "size");
+_Static_assert(offsetof(struct ftr__set, members) == FTR__SET_MEMBERS, "members");
+
 
 _Static_assert(offsetof(struct ftr__set, run) == FTR__SET_RUN, "run");
 _Static_assert(offsetof(struct ftr__set, arg) == FTR__SET_ARG, "arg");
@@ -98,8 +105,6 @@ extern const struct ftr__set ftr__set_retired;
  * which knows groups, has them.  The group that they get is the set.  What they
  * return counts where a site jumps: not 0, for there is no record to bind.
  */
-int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
-		     struct ftr_regs *regs);
 /* Some member is limited to threads, or may change ip. */
 int ftr__run_checked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		     struct ftr_regs *regs);

@@ -336,6 +336,56 @@
 	.endif
 	.endm
 
+/* The same where rsp is aligned; goes to fn_many where ftr__run_members() would be
+ * called, which lies far from a copy. */
+	.macro	CALL_HANDLERS fn, way
+	.if	\way == CALLED
+	movq	FTR__SET_RUN(%r10), %rax
+	cmpq	ftr__run_members_at(%rip), %rax
+	FIXUP	FIX_MEMBERS
+	je	.L\fn\()_many
+	call	*%rax
+	.else
+	CALL_HANDLER \way
+	.endif
+	.endm
+
+/*
+ * ftr__run_members(): the handlers of several groups.  The stack gets two words:
+ *
+ *     8(%rsp)    ip
+ *     (%rsp)     the member whose handler runs
+ *
+ * more: these 16 bytes where \base is rsp.
+ */
+	.macro	RUN_MANY fn, base, at, frame, more
+	.balign	64, 0xcc
+.L\fn\()_many:
+	leaq	-16(%rsp), %rsp
+	.if	\more
+	.cfi_def_cfa_offset \frame + 16 + \more
+	.endif
+	andl	$~FTR__MARK_PLAIN, R_MARK(%rcx)
+	leaq	FTR__SET_MEMBERS(%r10), %r8
+	movq	%rdi, 8(%rsp)
+1:	movq	FTR__MEMBER_GROUP(%r8), %rdx
+	movq	%r8, (%rsp)
+	movq	%rdx, R_GROUP(%rcx)
+	call	*FTR__MEMBER_ENTRY(%r8)
+	movq	(%rsp), %r8
+	movq	8(%rsp), %rdi
+	movq	\at + 16 + \more(\base), %rsi
+	leaq	\at - (\frame) + \more(\base), %rcx
+	addq	$FTR__MEMBER_SIZE, %r8
+	cmpq	$0, FTR__MEMBER_ENTRY(%r8)
+	jne	1b
+	leaq	16(%rsp), %rsp
+	.if	\more
+	.cfi_def_cfa_offset \frame + 16
+	.endif
+	jmp	.L\fn\()_ran
+	.endm
+
 	.macro	END_HANDLER fn, way, base, at, frame
 	.if	\way == JUMPED
 	BIND_RECORD \fn, \base, \at
@@ -386,7 +436,7 @@
 	.endif
 	testl	$15, %esp
 	jnz	.L\fn\()_misaligned
-	CALL_HANDLER \way
+	CALL_HANDLERS \fn, \way
 .L\fn\()_ran:
 	END_HANDLER \fn, \way, %rsp, \size, \size
 .L\fn\()_outside:
@@ -408,7 +458,9 @@
 	movq	%rsp, %rdi
 	ALIGNED_CALL \size, CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
-	.if	\way == JUMPED
+	.if	\way == CALLED
+	RUN_MANY \fn, %rsp, \size, \size, 16
+	.elseif	\way == JUMPED
 	READY_RECORD_ASIDE \fn, %rsp, \size, \size, 0
 	.elseif	\way == EXITS
 	RELEASE_RECORD_ASIDE \fn, \size, 0
@@ -623,7 +675,9 @@
 	leaq	-(\frame)(%rbp), %rdi
 	CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
-	.if	\way == JUMPED
+	.if	\way == CALLED
+	RUN_MANY \fn, %rbp, 0, \frame, 0
+	.elseif	\way == JUMPED
 	READY_RECORD_ASIDE \fn, %rbp, 0, \frame, 1
 	.elseif	\way == EXITS
 	RELEASE_RECORD_ASIDE \fn, \frame, 1
@@ -651,7 +705,8 @@
 	.if	\way == JUMPED
 	READY_RECORD \fn
 	.endif
-	CALL_HANDLER \way
+	CALL_HANDLERS \fn, \way
+.L\fn\()_ran:
 	END_HANDLER \fn, \way, %rbp, 0, \size
 .L\fn\()_outside:
 	LOAD_\kind \fn, \size
@@ -769,7 +824,8 @@
 	leaq	-R_ABOVE_REGS(%rbp), %rcx
 	STEP_INSIDE \fn, rbx, %rbp, 0, CALLED
 	movl	R_FLAGS(%rcx), %r14d
-	call	*FTR__SET_RUN(%r10)
+	CALL_HANDLERS \fn, CALLED
+.L\fn\()_ran:
 	STEP_OUTSIDE rbx, .L\fn\()_notice
 .L\fn\()_outside:
 	LOAD_\kind \fn, R_ABOVE_REGS
@@ -866,6 +922,7 @@
 	.hidden	ftr__exit_make_ready
 	.hidden	ftr__run_exits
 	.hidden	ftr__record_return
+	.hidden	ftr__run_members
 
 	.macro	TABLE name, section, flags
 	.pushsection \section, "\flags", @progbits
@@ -888,6 +945,7 @@
 	FAR_ROUTINE ftr__exit_make_ready
 	FAR_ROUTINE ftr__run_exits
 	FAR_ROUTINE ftr__record_return
+	FAR_ROUTINE ftr__run_members
 
 	.text
 	TABLE	ftr__x86_64_fixups, .rodata.ftr_fixups, a

@@ -82,8 +82,9 @@
 #define FIX_READY  5 /* ftr__exit_make_ready */
 #define FIX_EXITS  6 /* ftr__run_exits */
 #define FIX_RETURN 7 /* ftr__record_return */
-#define FIX_WORDS  8
-#define FIX_CS     8 /* not a word, see LOAD_CS */
+#define FIX_MEMBERS 8 /* ftr__run_members */
+#define FIX_WORDS  9
+#define FIX_CS     9 /* not a word, see LOAD_CS */
 
 /* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
 #define FTR_X86_ARITHMETIC_FLAGS 0x8d5

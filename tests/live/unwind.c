@@ -224,6 +224,12 @@ static int handler_plain(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *gr
 	return 0;
 }
 
+static int handler_of_crowd(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			    struct ftr_regs *regs)
+{
+	return 0;
+}
+
 /** Slot and caller once more, on the way that does not run the handler again. */
 static int handler_nests(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			 struct ftr_regs *regs)
@@ -299,6 +305,7 @@ static const struct unwind_case {
 	live_fn parent;
 	unsigned limit; /* of the vector registers to be seen; 0: the CPU's */
 	bool fresh;     /* in a thread that the library never met */
+	bool crowded;   /* two more groups hold the site */
 } cases[] = {
 #define BOTH(name_, entry_, flags_, ...)                                           \
 	{ .name = "args, " name_, .entry = entry_, .flags = flags_, __VA_ARGS__ }, \
@@ -314,6 +321,11 @@ static const struct unwind_case {
 	BOTH("fresh", handler_plain, 0, .parent = unwind_parent, .fresh = true),
 	BOTH("fresh, no vectors", handler_plain, FTR_GROUP_NO_SIMD, .parent = unwind_parent,
 	     .fresh = true),
+	BOTH("crowded", handler_plain, 0, .parent = unwind_parent, .crowded = true),
+	BOTH("crowded, no vectors", handler_plain, FTR_GROUP_NO_SIMD, .parent = unwind_parent,
+	     .crowded = true),
+	BOTH("crowded, misaligned, no vectors", handler_plain, FTR_GROUP_NO_SIMD,
+	     .parent = unwind_misaligned, .crowded = true),
 	{ .name = "flags changed", .entry = handler_changes_flags, .flags = FTR_GROUP_REGS,
 	  .parent = unwind_parent },
 	BOTH("overridden", handler_overrides, FTR_GROUP_IPMODIFY, .parent = unwind_parent),
@@ -361,13 +373,35 @@ static bool begin(const struct unwind_case *c)
 	return true;
 }
 
+static struct ftr_group *crowd[2];
+
+/** One before the group and one behind. */
+static void attach_to_crowd(const struct unwind_case *c, size_t i)
+{
+	crowd[i] = c->crowded ? live_attach("crowd", handler_of_crowd, NULL, c->flags,
+					    unwind_traced)
+			      : NULL;
+}
+
+static void drop(struct ftr_group *group)
+{
+	size_t i;
+
+	live_drop(group);
+	for (i = 0; i < 2; i++)
+		if (crowd[i])
+			live_drop(crowd[i]);
+}
+
 static struct ftr_group *attach(const struct unwind_case *c)
 {
 	struct ftr_group *group = live_group(c->name, c->entry, NULL, c->flags);
 	const live_fn fns[] = { unwind_traced, unwind_inner };
 
 	live_hold(group, fns, c->entry == handler_nests ? 2 : 1);
+	attach_to_crowd(c, 0);
 	ck_ok(ftr_group_attach(group));
+	attach_to_crowd(c, 1);
 	return group;
 }
 
@@ -387,7 +421,7 @@ START_TEST(test_unwind_in_handler)
 	walk_in_handler = false;
 	expect_nothing_wrong(c->name, 0);
 	ck_assert_uint_eq(ran, 1 + (c->flags & FTR_GROUP_REENTRANT ? 1 : 0));
-	live_drop(group);
+	drop(group);
 }
 END_TEST
 
@@ -497,7 +531,7 @@ START_TEST(test_unwind_at_each_instruction)
 			;
 		ck_ok(ftr_group_free(group));
 	} else {
-		live_drop(group);
+		drop(group);
 	}
 }
 END_TEST
