@@ -342,9 +342,9 @@ static int enable_breakpoints(struct ftr_probe *const *list, size_t n)
 
 	if (!result && u.n)
 		result = write_breakpoints(&u);
+	forget_update(&u); /* it looks into points that are dropped next */
 	if (result)
 		ftr__points_drop();
-	forget_update(&u);
 	return result;
 }
 

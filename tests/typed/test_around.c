@@ -35,7 +35,8 @@ static void passing_on(struct ftr_call *call, void **args, void *ret, void *data
 	see(call, args, data);
 	if (variadic()) {
 		ck_fails(ftr_call_original(call, args, ret), -EOPNOTSUPP);
-		memcpy(ret, now->result.in, now->result.size);
+		if (now->result.size)
+			memcpy(ret, now->result.in, now->result.size);
 		return;
 	}
 	ck_ok(ftr_call_original(call, args, ret));
@@ -64,7 +65,8 @@ static void changing(struct ftr_call *call, void **args, void *ret, void *data)
 		ck_assert_msg(end == now->result.size, "%zu bytes for the result of %s", end,
 			      now->prototype);
 	}
-	memcpy(ret, now->result.other, now->result.size);
+	if (now->result.size)
+		memcpy(ret, now->result.other, now->result.size);
 }
 
 static void call(void)

@@ -12,7 +12,8 @@ static int data_of_it;
 
 static void fill(const struct typed_value *v, int byte)
 {
-	memset(v->seen, byte, v->size);
+	if (v->size)
+		memset(v->seen, byte, v->size);
 }
 
 /** Sees what the caller passes; gives the case's result. */
