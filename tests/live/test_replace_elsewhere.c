@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
+#ifdef __clang__
+#define PLAIN __attribute__((noinline, optnone))
+#else
 #define PLAIN __attribute__((noipa))
+#endif
 
 PLAIN long plain(long x);
 PLAIN long plain(long x)

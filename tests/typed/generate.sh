@@ -135,7 +135,8 @@ function write_types(    i, j, n, name, list, text) {
 		name = types[i]
 		if (name ~ /^struct/)
 			print spelt[name] ";"
-		text = "*x == *y"
+		# In registers: aligned as these are, not as in memory.
+		text = name ~ /int128/ ? "!__builtin_memcmp(a, b, sizeof *x + 0 * sizeof *y)" : "*x == *y"
 		n = split(fields[name], list, " ")
 		for (j = 1; j <= n; j++)
 			text = (j == 1 ? "" : text " && ") "x->" list[j] " == y->" list[j]
