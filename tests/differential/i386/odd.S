@@ -61,7 +61,8 @@ odd_data:
 	.long	0, 3, 1, 2, 4, 6, 5, 7
 	.double	2.5, -3.25
 	.float	1.5, 0.25, 0, 0
-	.tfloat	1.25
+	.long	0, 0xa0000000	/* 1.25 */
+	.short	0x3fff
 odd_data_end:
 
 	.text

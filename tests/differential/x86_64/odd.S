@@ -44,7 +44,8 @@ odd_float:
 	.double	2.5, -3.25
 	.float	1.5, 0.25
 odd_tbyte:
-	.tfloat	1.25
+	.long	0, 0xa0000000	/* 1.25 */
+	.short	0x3fff
 odd_data_end:
 
 	.text
