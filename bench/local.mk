@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 
-# make bench [BENCH="entry exit typed attach index peers"]
+# make bench [BENCH="entry exit typed probe attach index peers"]
 #
 # Everything below is built for it alone.  The modules are generated, see
 # bench/generate.sh; the peers' programs are made by bench/run.sh, which says
 # so where they can't be.
-BENCH = entry exit typed attach index peers
+BENCH = entry exit typed probe attach index peers
 
 bench_common = \
 	bench/measure.c bench/measure.h \
@@ -14,7 +14,7 @@ bench_common = \
 typed_common = bench/measure.c bench/measure.h bench/handler.c bench/handler.h
 bench_assembly = bench/subjects.S bench/floor.S
 
-bench_programs = bench/entry bench/exit bench/typed bench/attach bench/index
+bench_programs = bench/entry bench/exit bench/typed bench/probe bench/attach bench/index
 EXTRA_PROGRAMS = $(bench_programs) bench/xray bench/recorded
 bench_entry_SOURCES = bench/entry.c $(bench_assembly) $(bench_common)
 bench_entry_LDADD = libftr.la
@@ -23,6 +23,8 @@ bench_exit_LDADD = libftr.la
 bench_typed_SOURCES = bench/typed.c $(typed_common)
 bench_typed_CPPFLAGS = $(AM_CPPFLAGS) $(FFI_CFLAGS)
 bench_typed_LDADD = libftr.la $(FFI_LIBS)
+bench_probe_SOURCES = bench/probe.c bench/probed.S bench/measure.c bench/measure.h
+bench_probe_LDADD = libftr.la
 bench_attach_SOURCES = bench/attach.c $(bench_common)
 bench_attach_LDADD = libftr.la
 bench_index_SOURCES = bench/index.c $(bench_common)
@@ -79,7 +81,8 @@ bench: $(bench_programs) $(bench_modules)
 	@MAKE="$(MAKE)" CLANG="$(CLANG)" VERSION="$(PACKAGE_VERSION)" \
 		$(SHELL) $(srcdir)/bench/run.sh $(BENCH)
 else
-bench: bench/i386/entry bench/typed
+bench: bench/i386/entry bench/typed bench/probe
 	@bench/i386/entry
 	@bench/typed
+	@bench/probe
 endif

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# usage: run.sh [entry] [exit] [typed] [attach] [index] [peers]
+# usage: run.sh [entry] [exit] [typed] [probe] [attach] [index] [peers]
 #
 # Run by `make bench` in the build directory: prints the tables.  What each
 # part measures, and against which floor, is told in the head of its source;
@@ -56,8 +56,9 @@ for part in "$@"; do
 	entry | index) "bench/$part" bench ;;
 	exit) bench/exit ;;
 	typed) bench/typed ;;
+	probe) bench/probe ;;
 	attach) bench/attach bench; xray patch ;;
 	peers) xray entry; uftrace_peer ;;
-	*) echo "bench: no part '$part': entry, exit, typed, attach, index, peers" >&2; exit 2 ;;
+	*) echo "bench: no part '$part': entry, exit, typed, probe, attach, index, peers" >&2; exit 2 ;;
 	esac
 done
