@@ -7,7 +7,8 @@ probe_tests = \
 	tests/live/test_probe \
 	tests/live/test_probe_faults \
 	tests/live/test_probe_life \
-	tests/live/test_probe_site
+	tests/live/test_probe_site \
+	tests/live/test_probe_stress
 if BACKEND_I386
 probe_tests += tests/live/i386/test_probe_image
 else
@@ -50,6 +51,10 @@ tests_live_i386_test_probe_image_SOURCES = tests/live/i386/test_probe_image.c \
 tests_live_i386_test_probe_image_CPPFLAGS = $(stress_cppflags)
 tests_live_i386_test_probe_image_LDFLAGS = -no-pie
 tests_live_i386_test_probe_image_LDADD = $(stress_core)
+tests_live_test_probe_stress_SOURCES = tests/live/test_probe_stress.c $(arch_probed) \
+	$(probed_sources)
+tests_live_test_probe_stress_CPPFLAGS = $(stress_cppflags)
+tests_live_test_probe_stress_LDADD = $(stress_lib) -ldl
 
 # Probes against single steps: a sample; the whole, by `make differential`, takes
 # minutes.
