@@ -247,6 +247,47 @@ START_TEST(test_text_that_changed)
 }
 END_TEST
 
+/* Another operand alone, too. */
+START_TEST(test_operand_that_changed)
+{
+	struct ftr_probe *probe = probe_at(probed_add_middle, pre_look, NULL, NULL, 0);
+	const char *operand = (const char *)((uintptr_t)probed_add_next - 1);
+
+	probe_off(probe_on(probed_add_middle, pre_look, NULL, NULL));
+	live_write_text(operand, 5);
+	ck_fails(ftr_probe_enable(probe), -EILSEQ);
+	ck_assert_int_eq(probed_add(1), 6);
+	live_write_text(operand, 3);
+	ck_ok(ftr_probe_enable(probe));
+	ck_assert_int_eq(probed_add(1), 4);
+	probe_off(probe);
+}
+END_TEST
+
+/* P5, P10: whatever writes, a breakpoint is one byte. */
+START_TEST(test_each_writer_and_strategy)
+{
+	static const char *const settings[][2] = { { "FTR_TEXT", "strict" }, { "FTR_POKE", "int3" },
+						   { "FTR_POKE", "skip" }, { "FTR_POKE", "atomic" } };
+	struct ftr_probe *probes[2];
+	struct ftr_stats before;
+
+	setenv(settings[_i][0], settings[_i][1], 1);
+	probes[0] = probe_at(probed_add_middle, pre_look, NULL, NULL, 0);
+	probes[1] = probe_at(probed_add_next, pre_look, post_look, NULL, 0);
+	before = live_stats();
+	ck_ok(ftr_probe_enable_many(probes, 2));
+	ck_assert_uint_eq(live_stats().syncs, before.syncs + 1);
+	ck_assert_int_eq(probed_add(1), 4);
+	ck_assert_uint_eq(pres, 2);
+	ck_assert_uint_eq(posts, 1);
+	ck_ok(ftr_probe_disable_many(probes, 2));
+	ck_assert_uint_eq(live_stats().syncs, before.syncs + 2);
+	ck_assert_int_eq(probed_add(1), 4);
+	ck_assert_uint_eq(pres, 2);
+}
+END_TEST
+
 /* By symbol, with an offset. */
 START_TEST(test_symbols)
 {
@@ -622,6 +663,11 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("probe");
+	TCase *settings = tcase_create("settings");
+
+	tcase_add_loop_test(settings, test_each_writer_and_strategy, 0, 4);
+	suite_add_tcase(suite, settings);
+	LIVE_CASE(suite, test_operand_that_changed, 10);
 
 	LIVE_CASE(suite, test_only_boundaries_are_accepted, 30);
 	LIVE_CASE(suite, test_every_instruction_of_a_function, 30);

@@ -23,11 +23,13 @@ static void look_and_clobber(struct ftr_regs *regs)
 		uint16_t control, unused0, status, unused1, tags, unused2;
 		uint32_t pointers[4];
 	} env;
+	uint32_t flags;
 	size_t width;
 	unsigned n;
 
 	__asm__ volatile("fnstenv %0" : "=m"(env));
-	wrong += env.tags != 0xffff;
+	__asm__ volatile("pushfl; popl %0" : "=r"(flags));
+	wrong += env.tags != 0xffff || (flags & 0x400);
 	for (n = 0; n < 8; n++) {
 		const void *vector = ftr_regs_vector(regs, n, &width);
 		wrong += width != image_width;
