@@ -350,7 +350,7 @@ static void sq_free(void *p)
 
 static int sq_size(void *p)
 {
-	return p ? (int)((size_t *)p)[-2] : 0;
+	return p ? (int)*(size_t *)((char *)p - 16) : 0;
 }
 
 static void *sq_realloc(void *p, int size)
