@@ -68,7 +68,7 @@ _Static_assert(offsetof(struct ftr__cell_words, caller) == FTR__CELL_CALLER, "ca
  * Room for what becomes of a run: its first instructions, as many as it takes
  * to have `least` bytes, and a jump to what follows them.
  */
-enum { FTR__MOVED_INSNS = 16, FTR__MOVED_STEPS = 12, FTR__MOVED_MOST = 512 };
+enum { FTR__MOVED_INSNS = 16, FTR__MOVED_STEPS = 20, FTR__MOVED_MOST = 512 };
 
 struct ftr__displaced {
 	const uint8_t *bytes; /* what stands at `from`, before anybody wrote there */
@@ -82,6 +82,13 @@ struct ftr__displaced {
 	bool inwards;
 };
 
+/* Where the program is, as far as it is concerned. */
+enum ftr__moved_where {
+	FTR__MOVED_AT,     /* at the instruction */
+	FTR__MOVED_BEHIND, /* at the next one */
+	FTR__MOVED_AWAY    /* where the word says that sp pointed to first (detours) */
+};
+
 /*
  * While the copy runs, from byte `at` of it on: the program's sp is `sp` bytes
  * above the register; where `reg` is one (by its number in instructions), its
@@ -91,6 +98,7 @@ struct ftr__moved_step {
 	uint16_t at;
 	int16_t sp;
 	uint8_t reg, saved_at;
+	uint8_t where; /* enum ftr__moved_where */
 };
 
 struct ftr__moved {
@@ -146,6 +154,15 @@ enum ftr__detour_word {
 	FTR__DETOUR_WORDS = 8
 };
 
+/*
+ * A detour's length; its words lie as far apart, as many bytes behind it as all
+ * detours of an area are long.  As far behind these, a byte for each of the
+ * detour's, for unwinders: how many words the program's sp is above the register
+ * there, and enum ftr__moved_where in the bits from FTR__DETOUR_WHERE on.
+ */
+enum { FTR__DETOUR_WHERE = 5 };
+enum { FTR__DETOUR_SIZE = 128, FTR__DETOURS_SIZE = 1024 * FTR__DETOUR_SIZE };
+
 struct ftr__detour {
 	const uint8_t *bytes; /* the displaced instruction, as found */
 	size_t room;
@@ -178,7 +195,6 @@ struct ftr_backend {
 	uint8_t slot_size;       /* code bytes of a trampoline slot */
 	uint8_t stub_size;       /* code bytes of a stub; 0: calls are emulated
 				  * on the interrupted stack (P8) */
-	uint8_t detour_size;       /* code bytes of a detour */
 	uint32_t group_flags;    /* the FTR_GROUP_* that this architecture has */
 	uintptr_t reach;         /* a call's target is closer than this; 0: any */
 
@@ -210,6 +226,7 @@ struct ftr_backend {
 	int (*detour_emit)(const struct ftr__detour *detour, uint8_t *code, struct ftr__detour_map *map);
 	/* The routine for a detour's CALLER. */
 	uintptr_t (*detour_caller)(bool post);
+	struct ftr__slot_cfi detour_cfi;
 
 	/* --- traps; async-signal-safe, no traced code --- */
 

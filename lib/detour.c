@@ -16,16 +16,23 @@
 #include "lib/error.h"
 #include "lib/exec.h"
 #include "lib/rendezvous.h"
+#include "lib/unwind.h"
 
 enum {
-	AREA_DETOURS = 1024,
+	AREA_DETOURS = FTR__DETOURS_SIZE / FTR__DETOUR_SIZE,
 	AREAS_MAX = 4096,
 	NEAR = 1 << 30 /* how far from the module an area is looked for first */
 };
 
+/* One for each detour. */
+union words {
+	uintptr_t word[FTR__DETOUR_WORDS];
+	uint8_t size[FTR__DETOUR_SIZE];
+};
+
 struct area {
 	uintptr_t code;
-	uintptr_t (*words)[FTR__DETOUR_WORDS];
+	union words *words;
 	uint8_t *copy;         /* of the code; NULL once it is full */
 	unsigned used, sealed; /* detours */
 };
@@ -34,14 +41,9 @@ static struct area areas[AREAS_MAX];
 static size_t n_areas; /* published after the area is complete */
 static size_t n_detours;
 
-static size_t code_size(void)
-{
-	return (size_t)AREA_DETOURS * ftr__backend->detour_size;
-}
-
 static uintptr_t detour_at(const struct area *area, unsigned i)
 {
-	return area->code + (uintptr_t)i * ftr__backend->detour_size;
+	return area->code + (uintptr_t)i * FTR__DETOUR_SIZE;
 }
 
 /* --- areas ------------------------------------------------------------------ */
@@ -49,7 +51,7 @@ static uintptr_t detour_at(const struct area *area, unsigned i)
 /* All of the area and all of [low, high) within reach of each other. */
 static bool within(const struct area *area, uintptr_t low, uintptr_t high)
 {
-	uintptr_t end = area->code + code_size() + AREA_DETOURS * sizeof *area->words;
+	uintptr_t end = area->code + 3 * FTR__DETOURS_SIZE;
 	uintptr_t reach = ftr__backend->reach;
 
 	if (area->code < low)
@@ -68,23 +70,37 @@ static struct area *area_find(uintptr_t low, uintptr_t high, bool near)
 	return NULL;
 }
 
+/* Or give it back. */
+static int tell_unwinders(uintptr_t at, size_t data_size)
+{
+	int result = ftr__unwind_area(&(struct ftr__unwind_area){
+		.code = at, .size = FTR__DETOURS_SIZE, .cfi = &ftr__backend->detour_cfi,
+		.name = "ftr_dtr" });
+
+	if (result)
+		munmap((void *)at, FTR__DETOURS_SIZE + data_size);
+	return result;
+}
+
 static int area_make(uintptr_t low, uintptr_t high, bool highest)
 {
-	size_t words_size = AREA_DETOURS * sizeof *areas->words;
+	size_t data_size = 2 * FTR__DETOURS_SIZE;
 	uintptr_t at;
 
 	if (n_areas == AREAS_MAX)
 		return ftr__fail(ENOSPC, "there are too many probes: %d", AREAS_MAX * AREA_DETOURS);
-	uint8_t *copy = malloc(code_size());
+	uint8_t *copy = malloc(FTR__DETOURS_SIZE);
 	if (!copy)
 		return ftr__fail(ENOMEM, "no memory to make the code of probes in");
-	int result = ftr__exec_reserve(low, high, code_size(), words_size, highest, &at);
+	int result = ftr__exec_reserve(low, high, FTR__DETOURS_SIZE, data_size, highest, &at);
+	if (!result)
+		result = tell_unwinders(at, data_size);
 	if (result) {
 		free(copy);
 		return result;
 	}
-	uintptr_t words = at + code_size();
-	ftr__rendezvous_ignore(words, words + words_size);
+	uintptr_t words = at + FTR__DETOURS_SIZE;
+	ftr__rendezvous_ignore(words, words + data_size);
 	areas[n_areas] = (struct area){ .code = at, .copy = copy, .words = (void *)words };
 	FTR__PUBLISH(n_areas, n_areas + 1);
 	return 0;
@@ -133,6 +149,19 @@ static int area_get(uintptr_t low, uintptr_t high, struct area **area)
 
 /* --- detours ------------------------------------------------------------------ */
 
+/* For unwinders, at each byte of the detour. */
+static void tell_stack(uintptr_t at, const struct ftr__detour_map *map)
+{
+	uint8_t *told = (uint8_t *)at + 2 * FTR__DETOURS_SIZE;
+
+	for (unsigned i = 0; i < map->n_steps; i++) {
+		const struct ftr__moved_step *step = &map->steps[i];
+		memset(told + step->at,
+		       step->sp / (int)sizeof(void *) | step->where << FTR__DETOUR_WHERE,
+		       FTR__DETOUR_SIZE - step->at);
+	}
+}
+
 int ftr__detour_make(const struct ftr__detour_request *request, uintptr_t *at,
 		   struct ftr__detour_map *map)
 {
@@ -141,12 +170,12 @@ int ftr__detour_make(const struct ftr__detour_request *request, uintptr_t *at,
 
 	if (result)
 		return result;
-	uintptr_t *words = area->words[area->used];
+	uintptr_t *words = area->words[area->used].word;
 	struct ftr__detour detour = { .bytes = request->bytes, .room = request->room,
 				  .ip = request->ip, .at = detour_at(area, area->used),
 				  .words = (uintptr_t)words, .post = request->post };
 	result = ftr__backend->detour_emit(
-		&detour, area->copy + (size_t)area->used * ftr__backend->detour_size, map);
+		&detour, area->copy + (size_t)area->used * FTR__DETOUR_SIZE, map);
 	if (result)
 		return result;
 	words[FTR__DETOUR_POINT] = (uintptr_t)request->point;
@@ -154,6 +183,7 @@ int ftr__detour_make(const struct ftr__detour_request *request, uintptr_t *at,
 	words[FTR__DETOUR_NEXT] = request->ip + map->length;
 	words[FTR__DETOUR_TARGET] = map->target;
 	words[FTR__DETOUR_CALLER] = ftr__backend->detour_caller(request->post);
+	tell_stack(detour.at, map);
 	*at = detour.at;
 	area->used++;
 	n_detours++;
@@ -163,7 +193,7 @@ int ftr__detour_make(const struct ftr__detour_request *request, uintptr_t *at,
 /* Whole pages, from that of the first new detour on. */
 static int seal(struct area *area)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = ftr__backend->detour_size;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = FTR__DETOUR_SIZE;
 	size_t start = ftr__align_down(area->sealed * size, page);
 	size_t end = ftr__align_up(area->used * size, page);
 
@@ -203,21 +233,21 @@ void ftr__detours_drop(void)
 bool ftr__detour_is_sealed(uintptr_t at)
 {
 	for (size_t i = 0; i < n_areas; i++)
-		if (at - areas[i].code < code_size())
+		if (at - areas[i].code < FTR__DETOURS_SIZE)
 			return at < detour_at(&areas[i], areas[i].sealed);
 	return false;
 }
 
 FTR__BARE struct ftr__point *ftr__detour_find(uintptr_t ip, uintptr_t *start)
 {
-	size_t n = FTR__FETCH(n_areas), size = (size_t)AREA_DETOURS * ftr__backend->detour_size;
+	size_t n = FTR__FETCH(n_areas), size = (size_t)AREA_DETOURS * FTR__DETOUR_SIZE;
 
 	for (size_t i = 0; i < n; i++) {
 		if (ip - areas[i].code >= size)
 			continue;
-		unsigned detour = (unsigned)((ip - areas[i].code) / ftr__backend->detour_size);
-		*start = areas[i].code + (uintptr_t)detour * ftr__backend->detour_size;
-		return (struct ftr__point *)areas[i].words[detour][FTR__DETOUR_POINT];
+		unsigned detour = (unsigned)((ip - areas[i].code) / FTR__DETOUR_SIZE);
+		*start = areas[i].code + (uintptr_t)detour * FTR__DETOUR_SIZE;
+		return (struct ftr__point *)areas[i].words[detour].word[FTR__DETOUR_POINT];
 	}
 	return NULL;
 }

@@ -353,6 +353,38 @@ static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
 	return all[level][layout];
 }
 
+/*
+ * As a signal's frame: esp is as many words above as the detour's table says; the
+ * next frame is at IP, at NEXT, or where the word says that was pushed last.
+ */
+#define DETOUR_TOLD /* of the byte at ip */                                       \
+	0x78, 0, 0x0c, 0, 0, 2 * FTR__DETOURS_SIZE >> 16, 0, /* DW_OP_breg8 (eip) + 0, DW_OP_const4u */ \
+	0x22, 0x94, 1 /* DW_OP_plus, DW_OP_deref_size 1 */
+#define DETOUR_SP                                                                 \
+	0x74, 0, DETOUR_TOLD, /* DW_OP_breg4 (esp) + 0 */                         \
+	0x30 + 31, 0x1a, 0x32, 0x24, 0x22 /* DW_OP_lit31, and, lit2, shl, plus */
+#define DETOUR_CFA                                                                \
+	0x0f, 17, DETOUR_SP /* DW_CFA_def_cfa_expression, bytes */
+/* libgcc takes it as it is; others, which look for the instruction before it, get the
+ * address behind. */
+#define DETOUR_RETURN(more)                                                       \
+	0x16, 8, 69 + (more), /* DW_CFA_val_expression: column 8, bytes */        \
+	DETOUR_TOLD, 0x35, 0x25, 0x32, 0x29, /* DW_OP_lit5, shr, lit2, eq */      \
+	0x28, 32, 0,          /* DW_OP_bra, to DETOUR_SP */                       \
+	0x78, 0, 0x09, 0x80, 0x1a, /* DW_OP_breg8 (eip) + 0, DW_OP_const1s -128, and */ \
+	0x0c, 0, 0, FTR__DETOURS_SIZE >> 16, 0, 0x22, /* DW_OP_const4u, plus */   \
+	DETOUR_TOLD, 0x35, 0x25, 0x32, 0x24, 0x22, /* DW_OP_lit5, shr, lit2, shl, plus */ \
+	0x23, 4 * FTR__DETOUR_IP, 0x06, /* DW_OP_plus_uconst, deref */            \
+	0x2f, 20, 0,          /* DW_OP_skip, to the end */                        \
+	DETOUR_SP, 0x34, 0x1c, 0x06 /* DW_OP_lit4, minus, deref */
+static const uint8_t detour_cfi[] = {
+	DETOUR_CFA,
+	DETOUR_RETURN(2), 0x23, 1 /* DW_OP_plus_uconst */
+};
+static const uint8_t detour_gcc_cfi[] = { DETOUR_CFA, DETOUR_RETURN(0) };
+_Static_assert(FTR__DETOUR_NEXT == FTR__DETOUR_IP + 1 && FTR__MOVED_AWAY == 2 &&
+	       FTR__DETOUR_WHERE == 5 && FTR__DETOUR_SIZE == 128, "the expressions above");
+
 #define PROBE_CALLERS(kind)                                                       \
 	{ (uintptr_t)ftr__i386_pre_##kind, (uintptr_t)ftr__i386_post_##kind }
 #define PROBE_DECLARE(kind)                                                       \
@@ -501,9 +533,10 @@ static const struct ftr_backend backend = {
 	.decode = ftr__x86_decode_for_walk,
 	.insn_length = ftr__x86_insn_length,
 	.relocate = ftr__x86_relocate,
-	.detour_size = FTR__X86_DETOUR_SIZE,
 	.detour_emit = ftr__x86_detour_emit,
 	.detour_caller = detour_caller,
+	.detour_cfi = { detour_cfi, sizeof detour_cfi, 8, detour_gcc_cfi,
+			sizeof detour_gcc_cfi },
 	.trap_address = ftr__x86_trap_address,
 	.trap_raised = ftr__x86_trap_raised,
 	.trap_ip = ftr__x86_trap_ip,

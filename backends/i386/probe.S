@@ -159,7 +159,9 @@ ftr__i386_\when\()_\kind:
 	leal	-FTR_I386_ABOVE_FLAT(%esp), %esp
 	.cfi_adjust_cfa_offset FTR_I386_ABOVE_FLAT
 	pushfl
+	.cfi_adjust_cfa_offset 4
 	popl	R_FLAGS(%esp)
+	.cfi_adjust_cfa_offset -4
 	KEEP	ebx, R_BX
 	KEEP	ecx, R_CX
 	KEEP	edx, R_DX

@@ -57,36 +57,44 @@ static void put1(struct emission *e, unsigned byte)
 	ftr__x86_put(&e->out, &b, 1);
 }
 
-static void step(struct emission *e, int sp)
+/* From here on (backends/x86/relocate.h). */
+static void step(struct emission *e, enum ftr__moved_where where, int sp)
 {
+	e->out.where = (uint8_t)where;
 	ftr__x86_put_step(&e->out, sp, FTR__X86_NO_REGISTER, 0);
 }
 
-static void below_red_zone(struct emission *e, int sp)
+static void below_red_zone(struct emission *e, enum ftr__moved_where where, int sp)
 {
 	if (RED_ZONE)
 		ftr__x86_put_sp(&e->out, -RED_ZONE);
-	step(e, RED_ZONE + sp);
+	step(e, where, RED_ZONE + sp);
 }
 
 /* Call with the word that goes on top, and come back to here. */
-static void call(struct emission *e, enum ftr__detour_word ip)
+static void call(struct emission *e, enum ftr__moved_where where, enum ftr__detour_word ip)
 {
-	below_red_zone(e, 0);
+	step(e, where, 0);
+	below_red_zone(e, where, 0);
 	word(e, FF_PUSH, ip);
-	step(e, RED_ZONE + WORD);
+	step(e, where, RED_ZONE + WORD);
 	word(e, FF_PUSH, FTR__DETOUR_POINT);
-	step(e, RED_ZONE + 2 * WORD);
+	step(e, where, RED_ZONE + 2 * WORD);
 	word(e, FF_CALL, FTR__DETOUR_CALLER);
 	ftr__x86_put_sp(&e->out, RED_ZONE + 2 * WORD);
+	step(e, where, 0);
 }
 
-/* Where it goes on is on the stack. */
+/* Where it goes on is on the stack, which is as the instruction leaves it but for
+ * that. */
 static void call_and_go(struct emission *e)
 {
+	step(e, FTR__MOVED_AWAY, RED_ZONE + WORD);
 	word(e, FF_PUSH, FTR__DETOUR_POINT);
+	step(e, FTR__MOVED_AWAY, RED_ZONE + 2 * WORD);
 	word(e, FF_CALL, FTR__DETOUR_CALLER);
 	ftr__x86_put_sp(&e->out, WORD);
+	step(e, FTR__MOVED_AWAY, RED_ZONE + WORD);
 	if (RED_ZONE)
 		ftr__x86_put(&e->out, "\xc2\x80\0", 3); /* ret $128 */
 	else
@@ -94,6 +102,12 @@ static void call_and_go(struct emission *e)
 }
 
 /* --- post, by flow ------------------------------------------------------------------ */
+
+static void push_target(struct emission *e, int sp)
+{
+	below_red_zone(e, FTR__MOVED_AT, sp);
+	word(e, FF_PUSH, FTR__DETOUR_TARGET);
+}
 
 /*
  *         jcc  1f         (loop, jcxz: the same)
@@ -111,19 +125,20 @@ static void post_branch(struct emission *e)
 		put1(e, 0x67);
 	put1(e, insn->flow == FTR__X86_FLOW_LOOP ? insn->opcode : 0x70u | insn->condition);
 	put1(e, PUSH_SIZE + JMP_SIZE);
-	below_red_zone(e, 0);
+	below_red_zone(e, FTR__MOVED_BEHIND, 0);
 	word(e, FF_PUSH, FTR__DETOUR_NEXT);
+	step(e, FTR__MOVED_AWAY, RED_ZONE + WORD);
 	put1(e, 0xeb);
 	put1(e, PUSH_SIZE);
-	below_red_zone(e, 0);
-	word(e, FF_PUSH, FTR__DETOUR_TARGET);
+	step(e, FTR__MOVED_AT, 0);
+	push_target(e, 0);
 }
 
 static void post_call(struct emission *e, uintptr_t next)
 {
 	ftr__x86_put_push(&e->out, next);
-	below_red_zone(e, WORD);
-	word(e, FF_PUSH, FTR__DETOUR_TARGET);
+	step(e, FTR__MOVED_AT, WORD);
+	push_target(e, WORD);
 }
 
 static bool post_call_via(struct emission *e, uintptr_t next)
@@ -137,7 +152,7 @@ static bool post_call_via(struct emission *e, uintptr_t next)
 
 static bool post_jmp_via(struct emission *e)
 {
-	below_red_zone(e, 0);
+	below_red_zone(e, FTR__MOVED_AT, 0);
 	return ftr__x86_put_push_via(&e->out, &e->insn, RED_ZONE);
 }
 
@@ -151,8 +166,11 @@ static bool post_ret(struct emission *e)
 		if (!pops)
 			return true;
 		uint32_t distance = pops;
-		ftr__x86_put(&e->out, "\xff\x34\x24\x8f\x84\x24", 6); /* push (sp); pop d(sp) */
+		ftr__x86_put(&e->out, "\xff\x34\x24", 3); /* push (sp); pop d(sp) */
+		step(e, FTR__MOVED_AT, WORD);
+		ftr__x86_put(&e->out, "\x8f\x84\x24", 3);
 		ftr__x86_put(&e->out, &distance, sizeof distance);
+		step(e, FTR__MOVED_AT, 0);
 		ftr__x86_put_sp(&e->out, (int32_t)pops);
 		return true;
 	}
@@ -160,7 +178,7 @@ static bool post_ret(struct emission *e)
 	if (lowered < 0)
 		return false;
 	ftr__x86_put_sp(&e->out, -lowered);
-	step(e, lowered);
+	step(e, FTR__MOVED_AT, lowered);
 	ftr__x86_put(&e->out, "\xff\xb4\x24", 3); /* push lowered(sp) */
 	ftr__x86_put(&e->out, &lowered, sizeof lowered);
 	return true;
@@ -173,8 +191,7 @@ static const char *post_flow(struct emission *e, uintptr_t next)
 
 	switch (e->insn.flow) {
 	case FTR__X86_FLOW_JMP:
-		below_red_zone(e, 0);
-		word(e, FF_PUSH, FTR__DETOUR_TARGET);
+		push_target(e, 0);
 		break;
 	case FTR__X86_FLOW_JCC:
 	case FTR__X86_FLOW_LOOP:
@@ -202,11 +219,11 @@ static const char *emit_pre(struct emission *e, struct ftr__detour_map *map)
 {
 	uintptr_t next = e->detour->ip + e->insn.length;
 
-	step(e, 0);
-	call(e, FTR__DETOUR_IP);
+	call(e, FTR__MOVED_AT, FTR__DETOUR_IP);
 	map->insn = (uint16_t)e->out.n;
 	const char *why = ftr__x86_move(&e->out, &e->insn, e->detour->ip, e->insn.target);
 	map->insn_end = (uint16_t)e->out.n;
+	step(e, FTR__MOVED_BEHIND, 0);
 	ftr__x86_put_jmp(&e->out, next);
 	return why;
 }
@@ -218,11 +235,11 @@ static const char *emit_post(struct emission *e, struct ftr__detour_map *map)
 	const char *why;
 
 	map->insn = 0;
-	step(e, 0);
+	step(e, FTR__MOVED_AT, 0);
 	if (flow == FTR__X86_FLOW_NEXT || flow == FTR__X86_FLOW_SYSCALL) {
 		why = ftr__x86_move(&e->out, &e->insn, e->detour->ip, e->insn.target);
 		map->insn_end = (uint16_t)e->out.n;
-		call(e, FTR__DETOUR_NEXT);
+		call(e, FTR__MOVED_BEHIND, FTR__DETOUR_NEXT);
 		ftr__x86_put_jmp(&e->out, next);
 	} else if (flow == FTR__X86_FLOW_AWAY) {
 		why = ftr__x86_move(&e->out, &e->insn, e->detour->ip, e->insn.target);
@@ -239,12 +256,12 @@ int ftr__x86_detour_emit(const struct ftr__detour *detour, uint8_t *code, struct
 {
 	struct emission e = {
 		.detour = detour,
-		.out = { .bytes = code, .room = FTR__X86_DETOUR_SIZE, .at = detour->at,
+		.out = { .bytes = code, .room = FTR__DETOUR_SIZE, .at = detour->at,
 			 .steps = map->steps, .steps_room = FTR__MOVED_STEPS },
 	};
 
 	memset(map, 0, sizeof *map);
-	memset(code, FTR__X86_INT3, FTR__X86_DETOUR_SIZE);
+	memset(code, FTR__X86_INT3, FTR__DETOUR_SIZE);
 	if (!ftr__x86_decode_insn(detour->bytes, detour->room, detour->ip, &e.insn))
 		return ftr__fail(EILSEQ, "there is no instruction at %#lx",
 				 (unsigned long)detour->ip);

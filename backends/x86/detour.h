@@ -13,8 +13,6 @@
 #ifndef FTR__X86_DETOUR_H
 #define FTR__X86_DETOUR_H
 
-#define FTR__X86_DETOUR_SIZE 128
-
 /* From a caller's sp to the program's. */
 #ifdef __x86_64__
 #define FTR__X86_DETOUR_STACK (3 * 8 + 128)

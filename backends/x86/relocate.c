@@ -67,7 +67,7 @@ void ftr__x86_put_step(struct ftr__x86_out *out, int sp, unsigned reg, unsigned 
 		return;
 	out->steps[out->n_steps++] = (struct ftr__moved_step){
 		.at = (uint16_t)out->n, .sp = (int16_t)sp, .reg = (uint8_t)reg,
-		.saved_at = (uint8_t)saved_at };
+		.saved_at = (uint8_t)saved_at, .where = out->where };
 }
 
 /* The register is the program's sp again, or `sp` below it. */

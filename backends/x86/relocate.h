@@ -23,6 +23,7 @@ struct ftr__x86_out {
 	bool full;
 	struct ftr__moved_step *steps; /* NULL: nobody wants to know */
 	unsigned n_steps, steps_room;
+	uint8_t where; /* of the steps: enum ftr__moved_where */
 };
 
 void ftr__x86_put(struct ftr__x86_out *out, const void *bytes, size_t n);

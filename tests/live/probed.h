@@ -18,11 +18,12 @@ extern const char probed_mixed_end[], probed_add_middle[], probed_add_next[], pr
 	probed_many_last[], probed_load_insn[], probed_load_next[], probed_divide_insn[], probed_read_insn[],
 	probed_read_next[], probed_call_via_insn[],
 	probed_sp_insn[], probed_calls_insn[], probed_calls_next[], probed_calls_ret[],
+	probed_nested_insn[], probed_nested_ret[],
 	probed_branch_insn[], probed_branch_next[], probed_branch_target[], probed_int3[],
 	probed_ud2[], probed_xbegin[], probed_unknown[], probed_unknown_middle[],
 	probed_rseq_start[], probed_rseq_middle[], probed_rseq_commit[], probed_rseq_abort[];
 void probed_call(live_fn fn);
-long probed_mixed(long), probed_add(long), probed_many(long), probed_load(const long *),
+long probed_mixed(long), probed_add(long), probed_nested(long), probed_many(long), probed_load(const long *),
 	probed_divide(long, long), probed_read(long fd, void *to, size_t n),
 	probed_call_via(long (*const *)(void)), probed_sp(long), probed_calls(long, long (*)(long)),
 	probed_branch(long), probed_no_code(void), probed_rseq(long);

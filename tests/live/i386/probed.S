@@ -167,6 +167,18 @@
 	ret
 	end	probed_calls
 
+/* What probed_add() gives. */
+	function probed_nested
+	pushl	4(%esp)
+	.cfi_adjust_cfa_offset 4
+	label	probed_nested_insn
+	call	probed_add
+	add	$4, %esp
+	.cfi_adjust_cfa_offset -4
+	label	probed_nested_ret
+	ret
+	end	probed_nested
+
 /* Which way it went: 1 or 2. */
 	function probed_branch
 	mov	$1, %eax

@@ -180,6 +180,18 @@ word:	.quad	5
 	ret
 	end	probed_calls
 
+/* What probed_add() gives. */
+	function probed_nested
+	sub	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	label	probed_nested_insn
+	call	probed_add
+	add	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	label	probed_nested_ret
+	ret
+	end	probed_nested
+
 /* Which way it went: 1 or 2. */
 	function probed_branch
 	mov	$1, %eax
