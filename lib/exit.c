@@ -113,7 +113,6 @@ FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
 
 	prepare(&call, now->regs, r->set, false);
 	call.record = r;
-	ftr__record_unwatch(r);
 	begin(&call);
 	run_exits(&call, true);
 	FTR__WRITE_ONCE(call.self->hooking, call.hooking.outer);
@@ -128,19 +127,22 @@ FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
  */
 FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp, bool all)
 {
-	struct ftr__record *r = now->self->watched;
+	struct ftr__record **at = ftr__record_watched(now->self), *r;
 
-	while (FTR__UNLIKELY(r != NULL)) {
-		struct ftr__record *older = r->older;
-		if (!FTR__FETCH(r->slot)) { /* another thread returned through it */
-			ftr__record_unwatch(r);
-			ftr__record_return(r);
-		} else if (r != now->record && ftr__record_is_dead(r, sp)) {
-			run_unwound(now, r);
-		} else if (!all && r->slot >= sp) {
-			break;
+	while (FTR__UNLIKELY((r = *at) != NULL)) {
+		bool returned = !FTR__FETCH(r->slot);
+		if (returned || (r != now->record && ftr__record_is_dead(r, sp))) {
+			FTR__PUBLISH(*at, r->older);
+			r->watched = 0;
+			if (returned)
+				ftr__record_return(r);
+			else
+				run_unwound(now, r);
+		} else if (all || r->slot < sp) {
+			at = &r->older;
+		} else {
+			return;
 		}
-		r = older;
 	}
 }
 
@@ -158,19 +160,20 @@ FTR__BARE static void load_x87(struct ftr__hooking *hooking)
 		ftr__backend->x87_push(&hooking->x87[--hooking->n_x87]);
 }
 
-/* The list that a record is watched in is its owner's. */
+/* As most are, a watched record is the newest. */
 FTR__BARE static void finish(const struct call *call)
 {
 	struct ftr__record *r = call->record;
 
-	if (!ftr__record_is_watched(r)) {
-		ftr__record_return(r);
-	} else if (r->owner == call->self) {
-		ftr__record_unwatch(r);
-		ftr__record_return(r);
-	} else {
-		FTR__PUBLISH(r->slot, 0);
+	if (ftr__record_is_watched(r)) {
+		if (call->nested || r->owner != call->self || call->self->watched != r) {
+			FTR__PUBLISH(r->slot, 0);
+			return;
+		}
+		FTR__PUBLISH(call->self->watched, r->older);
+		r->watched = 0;
 	}
+	ftr__record_return(r);
 }
 
 FTR__BARE static void exits(struct ftr__record *r, struct ftr_regs *regs, bool nested)
@@ -256,9 +259,9 @@ FTR__BARE static void bind(struct call *call, uint64_t pending)
 	words->parent = *(const uintptr_t *)sp;
 	words->body = ftr__backend->regs_resume_at(call->regs);
 	words->caller = call->set->exit_caller;
-	FTR__PUBLISH(r->slot, sp);
 	if (call->set->any & FTR_GROUP_UNWOUND_EXITS)
-		ftr__record_watch(r);
+		ftr__record_watch(r, call->nested);
+	FTR__PUBLISH(r->slot, sp);
 	ftr__backend->regs_resume_cell(call->regs, r->cell);
 }
 

@@ -439,32 +439,35 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 
 /* --- records whose unwinding is of interest ------------------------------------------- */
 
-FTR__BARE void ftr__record_watch(struct ftr__record *r)
+FTR__BARE void ftr__record_watch(struct ftr__record *r, bool nested)
 {
 	struct ftr__thread *owner = r->owner;
-	uint64_t signals = ftr__sys_block_signals();
 
 	r->watched = owner->life;
-	r->newer = NULL;
-	r->older = owner->watched;
-	if (r->older)
-		r->older->newer = r;
-	owner->watched = r;
-	ftr__sys_restore_signals(signals);
+	if (FTR__LIKELY(!nested)) {
+		r->older = owner->watched;
+		FTR__PUBLISH(owner->watched, r);
+		return;
+	}
+	r->older = FTR__READ_ONCE(owner->watched_nested);
+	while (!__atomic_compare_exchange_n(&owner->watched_nested, &r->older, r, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
 }
 
-FTR__BARE void ftr__record_unwatch(struct ftr__record *r)
+FTR__BARE struct ftr__record **ftr__record_watched(struct ftr__thread *self)
 {
-	uint64_t signals = ftr__sys_block_signals();
+	struct ftr__record *newest = NULL, *oldest;
 
-	if (r->newer)
-		r->newer->older = r->older;
-	else
-		r->owner->watched = r->older;
-	if (r->older)
-		r->older->newer = r->newer;
-	r->watched = 0;
-	ftr__sys_restore_signals(signals);
+	if (FTR__UNLIKELY(FTR__READ_ONCE(self->watched_nested) != NULL))
+		newest = __atomic_exchange_n(&self->watched_nested, NULL, __ATOMIC_RELAXED);
+	if (FTR__UNLIKELY(newest != NULL)) {
+		for (oldest = newest; oldest->older; oldest = oldest->older)
+			;
+		oldest->older = self->watched;
+		FTR__PUBLISH(self->watched, newest);
+	}
+	return &self->watched;
 }
 
 FTR__BARE bool ftr__record_is_watched(const struct ftr__record *r)
@@ -608,7 +611,7 @@ FTR__BARE void ftr__record_drop(struct ftr__record *r)
 }
 
 /* Neither pending nor in a list: a handler, or what takes and gives back, was
- * jumped out of; or it was left alone (ftr__record_watch()). */
+ * jumped out of. */
 FTR__BARE static bool is_lost(const struct ftr__thread *self, const struct ftr__record *r)
 {
 	return !FTR__FETCH(r->slot) && r->owner == self && !r->foreign;
@@ -616,14 +619,12 @@ FTR__BARE static bool is_lost(const struct ftr__thread *self, const struct ftr__
 
 FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record *r, uintptr_t sp)
 {
-	bool watched = r->owner && ftr__record_is_watched(r);
-
+	if (!r->owner || ftr__record_is_watched(r))
+		return;
 	if (is_lost(self, r)) {
-		if (watched)
-			ftr__record_unwatch(r);
 		r->nested = false;
 		ftr__record_return(r);
-	} else if (r->slot && !watched && ftr__record_is_dead(r, sp)) {
+	} else if (r->slot && ftr__record_is_dead(r, sp)) {
 		ftr__record_drop(r);
 	}
 }

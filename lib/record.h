@@ -38,8 +38,7 @@ struct ftr__record {
 	bool foreign; /* another thread gave it back, or is about to */
 	void *data;
 	uintptr_t tls; /* of the thread that took it */
-	/* Among its owner's that are to be told of unwinding; newest first. */
-	struct ftr__record *newer, *older;
+	struct ftr__record *older; /* among its owner's that are watched */
 	uint32_t watched; /* the owner's `life`, if it is among these */
 	long double x87[2]; /* room for copies of what the x87 stack has */
 	struct ftr__set own; /* arg: this record */
@@ -78,13 +77,16 @@ struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t data, bool
 void ftr__record_drop(struct ftr__record *record);
 
 /*
- * Records whose groups are to be told of unwinding, of the thread that took
- * them, newest first.  Others leave those alone that they return through: slot
- * is 0 then.
+ * Records whose groups are to be told of unwinding are in a list of the thread
+ * that took them, `watched`, newest first.  Only that thread changes it, and no
+ * handler in a handler, by single stores: a signal's handler may jump away
+ * behind any.  Who returns through another than the newest leaves it there,
+ * with a slot of 0.
  */
-void ftr__record_watch(struct ftr__record *record);
-void ftr__record_unwatch(struct ftr__record *record);
+void ftr__record_watch(struct ftr__record *record, bool nested);
 bool ftr__record_is_watched(const struct ftr__record *record);
+/* The list, with what handlers in handlers took since. */
+struct ftr__record **ftr__record_watched(struct ftr__thread *self);
 
 /* What a return address stands for: where it is a cell's, the parent's. */
 uintptr_t ftr__record_parent(uintptr_t address);

@@ -187,6 +187,7 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 		node->inherited = node->records;
 	node->records = NULL;
 	node->watched = NULL;
+	node->watched_nested = NULL;
 	node->tls = (uintptr_t)&ftr__self;
 	node->stack_low = 0;
 	/* Who waits for the former owner waits no more. */

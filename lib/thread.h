@@ -54,7 +54,9 @@ struct ftr__thread {
 	uintptr_t data, data_end;
 	uint32_t n_records;  /* all that the node has */
 	uint32_t look_after; /* so many calls, for records whose calls are over */
-	struct ftr__record *watched;  /* the newest of whose unwinding a group wants to hear */
+	/* The newest of whose unwinding a group wants to hear; those of them that
+	 * handlers in handlers took since. */
+	struct ftr__record *watched, *watched_nested;
 	struct ftr__hooking *hooking; /* of the handler that runs (lib/exit.h) */
 	/* Where the thread's static TLS is: its ftr__self; the thread's own stack,
 	 * 0: not looked for yet. */
