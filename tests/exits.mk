@@ -44,10 +44,19 @@ tests_live_test_exits_signals_LDADD = $(stress_lib)
 endif
 
 # Exceptions through hooked functions.
-exit_scripts = tests/live/exits_throw.sh
+exit_scripts = \
+	tests/live/exits_throw.sh \
+	tests/live/exits_programs.sh
 $(exit_scripts:.sh=.log): libftr.la
+tests/live/exits_programs.log: tests/live/exits_books.la
+check_LTLIBRARIES += tests/live/exits_books.la
+tests_live_exits_books_la_SOURCES = tests/live/exits_books.c
+tests_live_exits_books_la_LIBADD = libftr.la
+tests_live_exits_books_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere \
+	-Wl,-rpath,$(abs_top_builddir)/.libs
 TESTS += $(exit_scripts)
 EXTRA_DIST += $(exit_scripts) \
+	tests/live/errors.lua \
 	tests/live/exits_throw.h \
 	tests/live/exits_throw.cc \
 	tests/live/exits_throw_lib.cc \
@@ -69,3 +78,10 @@ tests_live_test_libunwind_hooked_SOURCES = tests/live/test_libunwind.c $(live_un
 tests_live_test_libunwind_hooked_CPPFLAGS = $(stress_cppflags) $(LIBUNWIND_CFLAGS)
 tests_live_test_libunwind_hooked_LDADD = $(stress_core) $(LIBUNWIND_LIBS)
 endif
+
+# By hand: takes a minute, and fetches a source.
+.PHONY: sqlite
+sqlite: libftr.la tests/live/exits_books.la
+	srcdir='$(srcdir)' CC='$(CC)' SANITIZE_CFLAGS='$(SANITIZE_CFLAGS)' FTR_BACKEND='$(FTR_BACKEND)' \
+		bash $(srcdir)/tests/live/exits_sqlite.sh
+EXTRA_DIST += tests/live/exits_sqlite.sh
