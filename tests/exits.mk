@@ -8,7 +8,8 @@ exit_tests = \
 	tests/live/test_exits_signals \
 	tests/live/test_exits_detach \
 	tests/live/test_exits_hold \
-	tests/live/test_exits_calls
+	tests/live/test_exits_calls \
+	tests/live/test_exits_regs
 if BACKEND_X86_64
 exit_tests += tests/live/test_exits_hold_six
 endif
@@ -31,7 +32,16 @@ tests_live_test_exits_hold_six_SOURCES = tests/live/test_exits_hold.c tests/live
 	tests/live/visitor.h $(live_common)
 tests_live_test_exits_hold_six_CPPFLAGS = $(stress_cppflags) -DHOLD_SIX_BYTES
 tests_live_test_exits_hold_six_LDADD = $(stress_core) $(UNWIND_LIBS)
-tests_live_test_exits_calls_SOURCES = tests/live/test_exits_calls.c tests/live/hooks_stub.S $(hooks)
+if BACKEND_I386
+arch_exits_regs = tests/live/i386/exits_regs.S
+else
+arch_exits_regs = tests/live/x86_64/exits_regs.S
+endif
+tests_live_test_exits_regs_SOURCES = tests/live/test_exits_regs.c $(arch_exits_regs) $(hooks)
+tests_live_test_exits_regs_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_regs_LDADD = $(stress_lib)
+tests_live_test_exits_calls_SOURCES = tests/live/test_exits_calls.c tests/live/hooks_stub.S \
+	tests/live/unhooked_stub.S $(hooks)
 tests_live_test_exits_calls_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_calls_LDADD = $(stress_lib)
 tests_live_test_exits_detach_SOURCES = tests/live/test_exits_detach.c $(hooks)

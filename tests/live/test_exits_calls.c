@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #define HOOKED FTR_TRACEABLE static
 
@@ -183,6 +184,53 @@ START_TEST(test_site_behind_a_landing_pad)
 }
 END_TEST
 
+/* --- the default list ---------------------------------------------------------------------------------- */
+
+__attribute__((returns_twice)) long savectx(void **buffer);
+__attribute__((noreturn)) void restore_context(void **buffer);
+__attribute__((returns_twice)) pid_t __vfork(void);
+uintptr_t dlvsym(long n);
+
+HOOKED long calls_restore(void **buffer)
+{
+	restore_context(buffer);
+}
+
+/* R5: all functions are hooked, those of the list among them, which then are left
+ * without exits. */
+START_TEST(test_functions_of_the_default_list)
+{
+	struct hook hook = { 0 };
+	void *buffer[8];
+	volatile int returned = 0;
+	uintptr_t parent;
+	pid_t child;
+	int status;
+
+	hook_attach(&hook, "*", kinds[_i]);
+	if (savectx(buffer) == 0) {
+		returned++;
+		calls_restore(buffer);
+	}
+	ck_assert_int_eq(returned, 1);
+	ck_assert_uint_eq(hook.entries, 2);
+	child = __vfork();
+	if (child == 0) {
+		returned++;
+		_exit(7);
+	}
+	ck_assert_int_gt(child, 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(WEXITSTATUS(status), 7);
+	ck_assert_int_eq(returned, 2);
+	parent = dlvsym(1);
+	ck_assert_uint_eq(parent, hook.parent_ip);
+	ck_assert_uint_eq(hook.entries, 4);
+	ck_assert_uint_eq(hook.exits, 0);
+	hook_drop(&hook);
+}
+END_TEST
+
 /* --- vector values -------------------------------------------------------------------------------------- */
 
 typedef long long wide4 __attribute__((vector_size(32)));
@@ -291,6 +339,7 @@ int main(void)
 	LIVE_LOOP(suite, test_conventions_of_i386, 0, KINDS, 10);
 #endif
 	LIVE_LOOP(suite, test_site_behind_a_landing_pad, 0, KINDS, 10);
+	LIVE_LOOP(suite, test_functions_of_the_default_list, 0, KINDS, 10);
 	LIVE_LOOP(suite, test_vector_values, 0, KINDS, 10);
 	LIVE_LOOP(suite, test_vector_values_are_changed, 0, KINDS, 10);
 	return live_main(suite);
