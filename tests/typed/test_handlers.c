@@ -5,6 +5,8 @@
 #include "tests/live/live.h"
 #include "tests/typed/cases.h"
 
+#include <stdarg.h>
+
 static const struct typed_case *now;
 static unsigned entries, exits;
 static int data_of_it;
@@ -206,10 +208,62 @@ START_TEST(test_every_signature_with_all_registers)
 }
 END_TEST
 
+/* --- arguments that nobody named ------------------------------------------------ */
+
+/** first, n, then n pairs of a long and a double. */
+FTR_TRACEABLE double sum(long first, long n, ...);
+FTR_TRACEABLE double sum(long first, long n, ...)
+{
+	double result = (double)first;
+	va_list list;
+
+	va_start(list, n);
+	while (n--) {
+		result = result * 3 + (double)va_arg(list, long);
+		result = result * 3 + va_arg(list, double);
+	}
+	va_end(list);
+	return result;
+}
+
+static int adding(struct ftr_call *call, void **args, void *data)
+{
+	/* What lay below the stack pointer is no argument any more. */
+	volatile char stack[4096];
+
+	for (size_t i = 0; i < sizeof stack; i++)
+		stack[i] = 0x55;
+	*(long *)args[0] += 100;
+	return 0;
+}
+
+static double call_sum(long first)
+{
+	return sum(first, 6, 1L, 2., 3L, 4., 5L, 6., 7L, 8., 9L, 10., 11L, 12.);
+}
+
+/** Those of registers and those of the stack come through a change of others. */
+START_TEST(test_variadic_rest)
+{
+	struct ftr_group *group = live_group("variadic", plain, NULL, 0);
+	struct ftr_signature *signature;
+	double expected = call_sum(107);
+
+	ck_ok(ftr_signature_parse(&signature, "double (long, long, ...)"));
+	ck_ok(ftr_group_set_typed(group, signature, adding, NULL));
+	ck_assert_int_eq(ftr_group_filter(group, "sum", 0), 1);
+	ck_ok(ftr_group_attach(group));
+	ck_assert(call_sum(7) == expected);
+	live_drop(group);
+	ftr_signature_free(signature);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("typed handlers");
 
+	LIVE_CASE(suite, test_variadic_rest, 30);
 	LIVE_CASE(suite, test_every_signature, 60);
 	LIVE_CASE(suite, test_every_signature_with_all_registers, 60);
 	return live_main(suite);
