@@ -30,13 +30,18 @@ static bool variadic(void)
 	return strstr(now->prototype, "...") != NULL;
 }
 
+static void give(void *ret, const void *value)
+{
+	if (now->result.size)
+		memcpy(ret, value, now->result.size);
+}
+
 static void passing_on(struct ftr_call *call, void **args, void *ret, void *data)
 {
 	see(call, args, data);
 	if (variadic()) {
 		ck_fails(ftr_call_original(call, args, ret), -EOPNOTSUPP);
-		if (now->result.size)
-			memcpy(ret, now->result.in, now->result.size);
+		give(ret, now->result.in);
 		return;
 	}
 	ck_ok(ftr_call_original(call, args, ret));
@@ -65,8 +70,7 @@ static void changing(struct ftr_call *call, void **args, void *ret, void *data)
 		ck_assert_msg(end == now->result.size, "%zu bytes for the result of %s", end,
 			      now->prototype);
 	}
-	if (now->result.size)
-		memcpy(ret, now->result.other, now->result.size);
+	give(ret, now->result.other);
 }
 
 static void call(void)
@@ -112,8 +116,6 @@ START_TEST(test_every_signature)
 {
 	for (unsigned i = 0; i < typed_n_cases; i++) {
 		now = &typed_cases[i];
-		if (TYPED_SKIPPED(now))
-			continue;
 		try_around(passing_on, false);
 		try_around(changing, true);
 	}
