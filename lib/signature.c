@@ -53,11 +53,9 @@ struct ftr_signature {
 	ffi_cif exit_cif;  /* that take nothing */
 	ffi_go_closure entry, exit; /* these are copied */
 	unsigned how;      /* FTR__HOW_* */
+	bool in_place;     /* libffi's pointers are to the stack arguments themselves */
 	struct ftr__stored stored; /* by the entry_cif */
-	size_t saved_size;
-	struct {
-		uint32_t size, at;
-	} saved[FTR__PARAMETERS_MAX];
+	struct ftr__layout layout; /* of a copy of the arguments */
 	char text[]; /* the prototype */
 };
 
@@ -336,8 +334,59 @@ static int find_result(struct ftr_signature *s, const struct ftr__prototype *p)
 	return result && stack ? 0 : no_memory();
 }
 
+struct decoding {
+	ffi_go_closure closure; /* first: the static chain points here */
+	const struct ftr_signature *signature;
+	struct ftr__values *values;
+	ftr__arguments_fn *fn;
+	void *arg;
+};
+
+
 static void on_arguments(ffi_cif *cif, void *ret, void **args, void *user);
 static void on_result(ffi_cif *cif, void *ret, void **args, void *user);
+
+struct placing {
+	const struct ftr_signature *signature;
+	const struct ftr__values *values;
+	bool in_place;
+};
+
+/* Called back with libffi's pointers to arguments. */
+static bool look_at_places(void **args, void *arg)
+{
+	struct placing *p = arg;
+	const char *low = args[0], *high = args[0];
+
+	for (unsigned i = 0; i < p->signature->cif.nargs; i++) {
+		low = (const char *)args[i] < low ? args[i] : low;
+		high = (const char *)args[i] > high ? args[i] : high;
+	}
+	/* Side by side on the stack, which lies above all that is called there. */
+	p->in_place = low > (const char *)__builtin_frame_address(0) &&
+		      (size_t)(high - low) < p->values->stack_size &&
+		      (const char *)p->values > high;
+	return false;
+}
+
+/* Whether libffi's pointers are all into the stack arguments that it is given. */
+static int find_places(struct ftr_signature *s)
+{
+	struct ftr__values values = { .stack_size = s->stored.stack_size, .how = s->how };
+	struct placing placing = { .signature = s, .values = &values };
+	struct decoding d = { s->entry, s, &values, look_at_places, &placing };
+
+	if (!ftr__backend->typed->writes_back || s->how != FTR__HOW_C || !s->cif.nargs ||
+	    s->abi != FFI_DEFAULT_ABI)
+		return 0;
+	values.stack = calloc(1, s->stored.stack_size + 1);
+	if (!values.stack)
+		return no_memory();
+	ftr__backend->typed->enter(&values, &d);
+	free(values.stack);
+	s->in_place = placing.in_place;
+	return 0;
+}
 
 static int prepare_traced(struct ftr_signature *s, const struct ftr__prototype *p)
 {
@@ -354,12 +403,10 @@ static int prepare_traced(struct ftr_signature *s, const struct ftr__prototype *
 	    ffi_prep_go_closure(&s->entry, &s->entry_cif, on_arguments) != FFI_OK ||
 	    ffi_prep_go_closure(&s->exit, &s->exit_cif, on_result) != FFI_OK)
 		return ftr__fail(EOPNOTSUPP, "libffi can't pass the types of this prototype");
-	for (unsigned i = 0; i < n; i++) {
-		s->saved[i].size = (uint32_t)s->types[i]->size;
-		s->saved[i].at = (uint32_t)s->saved_size;
-		s->saved_size += ftr__align_up(s->types[i]->size, 16);
-	}
-	return find_stored(s);
+	for (unsigned i = 0; i < n; i++)
+		ftr__layout_add(&s->layout, s->types[i]->size);
+	result = find_stored(s);
+	return result ? result : find_places(s);
 }
 
 /* --- signatures ----------------------------------------------------------------------- */
@@ -541,14 +588,6 @@ void ftr__thunk_free(struct ftr__thunk *thunk)
 
 /* --- arguments of traced calls ---------------------------------------------------------------- */
 
-struct decoding {
-	ffi_go_closure closure; /* first: the static chain points here */
-	const struct ftr_signature *signature;
-	struct ftr__values *values;
-	ftr__arguments_fn *fn;
-	void *arg;
-};
-
 FTR__BARE static void put_arguments(const struct ftr_signature *s, struct ftr__values *v,
 				    void **args)
 {
@@ -566,7 +605,7 @@ FTR__BARE static void on_arguments(ffi_cif *cif, void *ret, void **args, void *u
 {
 	struct decoding *d = user;
 
-	if (d->fn(args + d->signature->in_memory, d->arg))
+	if (d->fn(args + d->signature->in_memory, d->arg) && !d->signature->in_place)
 		put_arguments(d->signature, d->values, args);
 }
 
@@ -579,51 +618,21 @@ FTR__BARE void ftr__signature_arguments(const struct ftr_signature *s, struct ft
 	ftr__backend->typed->find(regs, &values);
 	values.stack_size = s->stored.stack_size;
 	values.how = s->how;
+	values.write_back = s->in_place;
 	ftr__backend->typed->enter(&values, &d);
 }
 
-size_t ftr__signature_saved_size(const struct ftr_signature *s)
+bool ftr__signature_in_place(const struct ftr_signature *s)
 {
-	return s->saved_size;
+	return s->in_place;
 }
 
-FTR__BARE void ftr__signature_save(const struct ftr_signature *s, void *saved, void **args)
+const struct ftr__layout *ftr__signature_layout(const struct ftr_signature *s)
 {
-	for (unsigned i = 0; i < s->cif.nargs; i++) {
-		char *to = (char *)saved + s->saved[i].at;
-		if (s->saved[i].size == 4)
-			__builtin_memcpy(to, args[i], 4);
-		else if (s->saved[i].size == 8)
-			__builtin_memcpy(to, args[i], 8);
-		else
-			memcpy(to, args[i], s->saved[i].size);
-	}
+	return &s->layout;
 }
 
-FTR__BARE bool ftr__signature_differ(const struct ftr_signature *s, const void *saved,
-				     void **args)
-{
-	bool differ = false;
-
-	for (unsigned i = 0; i < s->cif.nargs; i++) {
-		const char *was = (const char *)saved + s->saved[i].at;
-		if (s->saved[i].size == 4)
-			differ |= __builtin_memcmp(was, args[i], 4) != 0;
-		else if (s->saved[i].size == 8)
-			differ |= __builtin_memcmp(was, args[i], 8) != 0;
-		else
-			differ = differ || memcmp(was, args[i], s->saved[i].size);
-	}
-	return differ;
-}
-
-FTR__BARE void ftr__signature_saved(const struct ftr_signature *s, void *saved, void **args)
-{
-	for (unsigned i = 0; i < s->cif.nargs; i++)
-		args[i] = (char *)saved + s->saved[i].at;
-}
-
-/* --- results of traced calls ------------------------------------------------------------------- */
+/* --- results of traced calls -------------------------------------------------------- */
 
 struct result {
 	ffi_go_closure closure; /* first: the static chain points here */

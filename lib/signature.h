@@ -9,6 +9,7 @@
 #define FTR__SIGNATURE_H
 
 #include "lib/backend.h"
+#include "lib/layout.h"
 #include "lib/prototype.h"
 
 struct ftr_signature;
@@ -37,16 +38,13 @@ void ftr__signature_call(const struct ftr_signature *signature, void *fn, void *
  * it says so, what stands there is the call's from then on.
  */
 typedef bool ftr__arguments_fn(void **args, void *arg);
+/* Whether whatever stands there is, without its saying so. */
+bool ftr__signature_in_place(const struct ftr_signature *signature);
 void ftr__signature_arguments(const struct ftr_signature *signature, struct ftr_regs *regs,
 			      ftr__arguments_fn *fn, void *arg);
 
-/* A copy of the arguments: its size (a multiple of 16); making it; whether the
- * arguments are others by now; pointers to those in it. */
-size_t ftr__signature_saved_size(const struct ftr_signature *signature);
-void ftr__signature_save(const struct ftr_signature *signature, void *saved, void **args);
-bool ftr__signature_differ(const struct ftr_signature *signature, const void *saved,
-			   void **args);
-void ftr__signature_saved(const struct ftr_signature *signature, void *saved, void **args);
+/* How a copy of the arguments lies. */
+const struct ftr__layout *ftr__signature_layout(const struct ftr_signature *signature);
 
 /* What a call returned: in `values`, of which x87 and n_x87 are set, to `buffer` of
  * FTR__RESULT_ROOM bytes, or where the function put it; NULL: nothing. */

@@ -30,21 +30,22 @@ FTR__BARE static bool on_entry(void **args, void *arg)
 	struct entry *e = arg;
 	const struct ftr_signature *s = e->typing->signature;
 
-	ftr__signature_save(s, e->saved, args);
+	if (e->saved)
+		ftr__layout_save(ftr__signature_layout(s), e->saved, args);
 	if (!e->typing->entry)
 		return false;
 	e->result = e->typing->entry(&e->call, args, e->data);
-	return ftr__signature_differ(s, e->saved, args);
+	return e->saved && ftr__layout_differ(ftr__signature_layout(s), e->saved, args);
 }
 
 /* A function of its own: the stack is taken where it is needed. */
 FTR__BARE static __attribute__((noinline)) int enter(struct entry *e, struct ftr_regs *regs)
 {
 	const struct ftr_signature *s = e->typing->signature;
-	char saved[ftr__signature_saved_size(s) + 16] __attribute__((aligned(16)));
+	char saved[ftr__signature_layout(s)->size + 16] __attribute__((aligned(16)));
 
 	if (!e->saved)
-		e->saved = saved;
+		e->saved = saved; /* to find out what was changed */
 	ftr__signature_arguments(s, regs, on_entry, e);
 	return e->result;
 }
@@ -58,7 +59,10 @@ FTR__BARE static int typed_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_g
 			   .saved = typing->exit ? ftr_entry_data(regs) : NULL,
 			   .data = group->data };
 
-	return enter(&e, regs);
+	if (typing->exit || !ftr__signature_in_place(typing->signature))
+		return enter(&e, regs);
+	ftr__signature_arguments(typing->signature, regs, on_entry, &e);
+	return e.result;
 }
 
 /* --- exits --------------------------------------------------------------------------- */
@@ -110,7 +114,7 @@ FTR__BARE static void typed_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_g
 	void *args[ftr__signature_count(s) + 1];
 	struct ftr_call call = { .ip = ip, .signature = s };
 
-	ftr__signature_saved(s, ftr_entry_data(regs), args);
+	ftr__layout_point(ftr__signature_layout(s), ftr_entry_data(regs), args);
 	args[ftr__signature_count(s)] = NULL;
 	if (ftr_regs_unwound(regs))
 		typing->exit(&call, args, NULL, group->data);
@@ -129,7 +133,7 @@ void ftr__typing_free(struct ftr__typing *typing)
 
 int ftr__typed_set(struct ftr_group *group, const struct ftr__typing *typing)
 {
-	size_t size = ftr__signature_saved_size(typing->signature);
+	size_t size = ftr__signature_layout(typing->signature)->size;
 	struct ftr__member *m = &group->member;
 
 	if (typing->exit && size > FTR_ENTRY_DATA_MAX)

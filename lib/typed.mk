@@ -8,6 +8,7 @@ libftr_core_la_SOURCES += \
 	lib/cparse.c lib/cparse.h \
 	lib/cspec.c \
 	lib/ctypes.c lib/ctypes.h \
+	lib/layout.c lib/layout.h \
 	lib/near.c lib/near.h \
 	lib/prologue.c lib/prologue.h \
 	lib/prototype.c lib/prototype.h \

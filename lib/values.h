@@ -22,6 +22,7 @@
 #define FTR__V_PT         (9 * FTR__WORD)
 #define FTR__V_GENERAL    (10 * FTR__WORD)
 #define FTR__V_VECTOR     (16 * FTR__WORD)
+#define FTR__V_WRITE_BACK (16 * FTR__WORD + 8 * 16)
 
 /* Which registers, besides those of the C calling convention, have arguments. */
 #define FTR__HOW_C       0
@@ -30,6 +31,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct ftr_regs;
@@ -53,6 +55,8 @@ struct ftr__values {
 	uintptr_t pt;
 	uintptr_t general[6];
 	uint8_t vector[8][16];
+	/* With FTR__HOW_C: what the closure makes of stack arguments is theirs. */
+	uintptr_t write_back;
 };
 
 #define FTR__V_AT(field, offset) \
@@ -67,6 +71,7 @@ FTR__V_AT(n_x87, FTR__V_N_X87);
 FTR__V_AT(n_vectors, FTR__V_N_VECTORS);
 FTR__V_AT(how, FTR__V_HOW);
 FTR__V_AT(pt, FTR__V_PT);
+FTR__V_AT(write_back, FTR__V_WRITE_BACK);
 FTR__V_AT(general, FTR__V_GENERAL);
 FTR__V_AT(vector, FTR__V_VECTOR);
 
@@ -95,6 +100,8 @@ struct ftr__typed_ops {
 	/* What libffi calls to call mended.fn, its static chain, with this in the first
 	 * vector register; NULL: these have no arguments. */
 	void (*vectors)(void);
+	/* Whether `enter` can write the stack arguments back. */
+	bool writes_back;
 	/* General registers that are given to arguments at most. */
 	unsigned n_general[3];
 };
