@@ -32,9 +32,9 @@ static int check_options(const struct ftr_group_options *o)
 	if (o->entry_data_size > FTR_ENTRY_DATA_MAX)
 		return ftr__fail(EINVAL, "ftr_group_options: %u bytes of entry data, at most %u",
 				 o->entry_data_size, FTR_ENTRY_DATA_MAX);
-	if (o->exit && ftr__backend->shadow_stack())
-		return ftr__fail(EOPNOTSUPP, "exit handlers are not available to a thread with a"
-				 " hardware shadow stack");
+	if ((o->exit || o->flags & FTR_GROUP_IPMODIFY) && ftr__backend->shadow_stack())
+		return ftr__fail(EOPNOTSUPP, "exit handlers and changes of ip are not available to"
+				 " a thread with a hardware shadow stack");
 	if (o->flags & FTR_GROUP_NO_SIMD && o->flags & FTR_GROUP_ALL_VECTORS)
 		return ftr__fail(EINVAL, "ftr_group_options: FTR_GROUP_NO_SIMD and"
 				 " FTR_GROUP_ALL_VECTORS contradict each other");

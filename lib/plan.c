@@ -16,7 +16,8 @@
  * left out of the batch (FTR__BATCH_PARTIAL).
  *
  * On CPUs of which no maker's manual allows storing to code that runs, auto is
- * int3 as long as there is no hazard.
+ * int3 as long as there is no hazard.  Threads with shadow stacks (R6) take no
+ * breakpoint in the place of a call: there auto is atomic, skip.
  */
 #include "lib/plan.h"
 
@@ -135,7 +136,7 @@ static void choose_int3(struct ftr__patches *patches)
 	}
 }
 
-static struct ftr__poke_rules rules_of(bool direct, unsigned flags)
+static struct ftr__poke_rules rules_of_poke(bool direct, unsigned flags)
 {
 	bool both = flags & (FTR__BATCH_NORMAL | FTR__BATCH_PADS);
 
@@ -155,6 +156,19 @@ static struct ftr__poke_rules rules_of(bool direct, unsigned flags)
 		return (struct ftr__poke_rules){
 			.ways = direct && stores_documented() ? STORES | INT3 : INT3 };
 	}
+}
+
+/* A call that a trap's handler does is not on the thread's shadow stack (R6): its
+ * return would raise an exception.  Of pads nops alone are left to be done. */
+static struct ftr__poke_rules rules_of(bool direct, unsigned flags)
+{
+	struct ftr__poke_rules rules = rules_of_poke(direct, flags);
+
+	if (flags & FTR__BATCH_PADS || !(rules.ways & INT3) || !ftr__backend->shadow_stack())
+		return rules;
+	if (forced == FTR_POKE_AUTO && direct)
+		return (struct ftr__poke_rules){ .ways = STORES };
+	return (struct ftr__poke_rules){ 0 };
 }
 
 static struct ftr__hazard look(void)
@@ -181,6 +195,9 @@ static int refuse_forced(const struct ftr__patches *patches, bool direct)
 	const char *name = forced == FTR_POKE_ATOMIC ? "atomic" : "skip";
 	unsigned long ip = first_that_goes(patches, FTR__WAY_LEFT);
 
+	if (forced == FTR_POKE_INT3 || forced == FTR_POKE_AUTO)
+		return ftr__fail(EOPNOTSUPP, "the site at %#lx takes a breakpoint, and the thread"
+				 " has a hardware shadow stack", ip);
 	if (!direct)
 		return ftr__fail(EACCES, "the poke strategy %s stores to text, and text can't be made"
 				 " writable now", name);

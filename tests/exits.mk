@@ -9,7 +9,8 @@ exit_tests = \
 	tests/live/test_exits_detach \
 	tests/live/test_exits_hold \
 	tests/live/test_exits_calls \
-	tests/live/test_exits_regs
+	tests/live/test_exits_regs \
+	tests/live/test_shadow
 if BACKEND_X86_64
 exit_tests += tests/live/test_exits_hold_six
 endif
@@ -32,6 +33,10 @@ tests_live_test_exits_hold_six_SOURCES = tests/live/test_exits_hold.c tests/live
 	tests/live/visitor.h $(live_common)
 tests_live_test_exits_hold_six_CPPFLAGS = $(stress_cppflags) -DHOLD_SIX_BYTES
 tests_live_test_exits_hold_six_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_shadow_SOURCES = tests/live/test_shadow.c $(hooks)
+tests_live_test_shadow_CPPFLAGS = $(stress_cppflags)
+tests_live_test_shadow_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_shadow_LDFLAGS = -Wl,--wrap=ftr__x86_shadow_stack
 if BACKEND_I386
 arch_exits_regs = tests/live/i386/exits_regs.S
 else

@@ -88,8 +88,8 @@ struct ftr_group_options {
  * @return 0; -EINVAL: a NULL, no handler, a wrong size, an unknown flag, entry
  * data without an exit handler or too much of it, or a non-zero tail;
  * -EOPNOTSUPP: a flag that this version or this architecture does not have, or
- * an exit handler where threads have hardware shadow stacks; -ENOMEM; or an
- * error of ftr_init().
+ * an exit handler or FTR_GROUP_IPMODIFY where threads have hardware shadow
+ * stacks; -ENOMEM; or an error of ftr_init().
  * Context: any thread.
  */
 FTR_API int ftr_group_new(struct ftr_group **group, const struct ftr_group_options *options);
@@ -181,7 +181,8 @@ FTR_API int ftr_group_for_each(const struct ftr_group *group,
  *   -EAGAIN     a thread may stand inside a pad of several nops; or a site wants
  *               a breakpoint, and a thread or a signal's handler blocks
  *               SIGTRAP: try again;
- *   -EOPNOTSUPP the poke strategy that was asked for can't do a site;
+ *   -EOPNOTSUPP the poke strategy that was asked for can't do a site, or threads
+ *               have hardware shadow stacks and it takes a breakpoint;
  *   -EACCES     text can't be written; the sentence names the cause;
  *   -ENOSYS     membarrier(2) is no longer allowed, see ftr_init();
  *   -ENOSPC     no room for trampolines within reach of a module;
