@@ -177,7 +177,7 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->api_frame = 0;
 	node->quiet = 0;
 	for (unsigned i = 0; i < FTR__AROUND_BUCKETS; i++)
-		node->around[i] = 0;
+		FTR__WRITE_ONCE(node->around[i], 0); /* not memset(3), which uses vector registers */
 	node->looked = 0;
 	node->error[0] = 0;
 	node->look_after = 0;

@@ -25,7 +25,8 @@ include tests/probes.mk
 # The tree itself.
 tree_tests = \
 	tests/floors.sh \
-	tests/floors_selftest.sh
+	tests/floors_selftest.sh \
+	tests/bare.sh
 
 # The headers in every language.
 header_tests = tests/compile/compile.sh
