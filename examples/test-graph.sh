@@ -20,7 +20,7 @@ graph_of() {
 	compiler=$1 source=$2
 	shift 2
 	cat >"$dir/expected"
-	$compiler -O1 -fno-inline -fno-optimize-sibling-calls -fno-ipa-icf -fpatchable-function-entry=5 \
+	$compiler -O1 -fno-inline -fno-optimize-sibling-calls -fpatchable-function-entry=5 \
 		"$dir/$source" -o "$dir/program" -lpthread || exit 1
 	"$dir/program" >"$dir/alone" || { echo "FAIL: $source alone"; exit 1; }
 	env "$@" LD_PRELOAD="$graph" FTR_GRAPH_OUT="$dir/graph" "$dir/program" >"$dir/traced" || {

@@ -70,8 +70,10 @@ llvm_unwinder() {
 	case $unwinder in /*) [ -z "$SANITIZE_CFLAGS" ] ;; *) return 1 ;; esac
 }
 
+# Sanitizers of two compilers do not go together in one process.
+[ -z "$SANITIZE_CFLAGS" ] || CLANG=
 for compiler in "$CXX" "${CLANG:+$CLANG --driver-mode=g++}"; do
-	[ -n "$compiler" ] || { echo "no clang: left out"; continue; }
+	[ -n "$compiler" ] || { echo "no clang, or sanitizers: left out"; continue; }
 	for flags in -O0 -O2; do
 		name="$compiler $flags"
 		make_program "$compiler" "$flags" || { fail "$name: building"; continue; }
