@@ -31,7 +31,8 @@ enum {
 
 enum {
 	PLAIN, OFF, GPR, XMM, YMM, ZMM, NOSIMD, ARGS, ARGS_WIDE, TWO_NOSIMD, TWO, CROWD,
-	PT_REGS, PT_REGS_XMM, PT_REGS_YMM, PT_REGS_ZMM, FLAGS, REGS_NOSIMD, REGS, TRAP, VARIANTS
+	PT_REGS, PT_REGS_XMM, PT_REGS_YMM, PT_REGS_ZMM, FLAGS, REGS_NOSIMD, LOOKED_AT, REGS, TRAP,
+	VARIANTS
 };
 
 void bench_loop_plain(long n), bench_loop_off(long n), bench_loop_floor_gpr(long n),
@@ -41,7 +42,7 @@ void bench_loop_plain(long n), bench_loop_off(long n), bench_loop_floor_gpr(long
 	bench_loop_floor_flags(long n), bench_loop_args_nosimd(long n), bench_loop_args(long n),
 	bench_loop_args_wide(long n),
 	bench_loop_regs_nosimd(long n), bench_loop_regs(long n), bench_loop_two_nosimd(long n),
-	bench_loop_two(long n), bench_loop_trap(long n);
+	bench_loop_regs_looked_at(long n), bench_loop_two(long n), bench_loop_trap(long n);
 
 /* Set the upper parts of vector register 0, in full width; zero all of them. */
 void bench_widen(void), bench_narrow(void);
@@ -53,6 +54,7 @@ struct variant {
 	const char *function; /* a group is attached to it */
 	uint32_t flags;
 	int groups;
+	ftr_entry_fn entry; /* NULL: bench_entry() */
 	struct bench_series ns;
 };
 
@@ -81,17 +83,20 @@ static struct variant variants[VARIANTS] = {
 	[FLAGS] = { "floor: a pt_regs, pushfq, popfq", bench_loop_floor_flags, FLAGS },
 	[REGS_NOSIMD] = { "libftr, regs, no SIMD", bench_loop_regs_nosimd, PT_REGS,
 			  "bench_fn_regs_nosimd", FTR_GROUP_REGS | FTR_GROUP_NO_SIMD, 1 },
+	[LOOKED_AT] = { "libftr, regs, no SIMD, pt_regs used", bench_loop_regs_looked_at, PT_REGS,
+			"bench_fn_regs_looked_at", FTR_GROUP_REGS | FTR_GROUP_NO_SIMD, 1,
+			bench_looks },
 	[REGS] = { "libftr, regs", bench_loop_regs, PT_REGS, "bench_fn_regs", FTR_GROUP_REGS, 1 },
 	[TRAP] = { "floor of a trap: int3, SIGTRAP, return", bench_loop_trap, TRAP },
 };
 
-static struct ftr_group *new_group(const char *pattern, uint32_t flags)
+static struct ftr_group *new_group(const char *pattern, uint32_t flags, ftr_entry_fn entry)
 {
 	struct ftr_group_options options = FTR_GROUP_OPTIONS_INIT;
 	struct ftr_group *group;
 
 	options.name = pattern;
-	options.entry = bench_entry;
+	options.entry = entry ? entry : bench_entry;
 	options.flags = flags;
 	bench_check(ftr_group_new(&group, &options), "ftr_group_new");
 	bench_check(ftr_group_filter(group, pattern, 0), pattern);
@@ -145,7 +150,8 @@ static void attach(struct ftr_group *group, const char *name)
 static void attach_variant(const struct variant *variant)
 {
 	for (int g = 0; g < variant->groups; g++)
-		attach(new_group(variant->function, variant->flags), variant->name);
+		attach(new_group(variant->function, variant->flags, variant->entry),
+		       variant->name);
 }
 
 static void attach_hot(void)
@@ -293,7 +299,7 @@ static void measure_cold(const char *dir)
 	bench_check(ftr_sites_refresh(), "refresh");
 	for (int i = 0; i < COLD_VARIANTS; i++)
 		if (cold[i].groups)
-			groups[i] = new_group("nop-*:*", cold[i].flags);
+			groups[i] = new_group("nop-*:*", cold[i].flags, NULL);
 	for (int round = 0; round < COLD_ROUNDS; round++)
 		for (int i = 0; i < COLD_VARIANTS; i++)
 			measure_cold_variant(module, i, groups[i]);

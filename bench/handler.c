@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The handler that does nothing, in a file of its own: no caller sees through
- * it.  The floors call bench_handler, the library bench_entry.  Being empty
- * they keep the promise of FTR_GROUP_NO_SIMD under any compiler's flags.
+ * The handlers that do nothing, in a file of their own: no caller sees through
+ * them.  The floors call bench_handler, the library bench_entry.  They are so
+ * short that they keep the promise of FTR_GROUP_NO_SIMD under any compiler's
+ * flags.
  */
 #include "bench/handler.h"
 
@@ -13,6 +14,11 @@ int bench_handler(uintptr_t ip, uintptr_t parent_ip)
 
 void bench_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group, struct ftr_regs *regs)
 {
+}
+
+int bench_looks(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group, struct ftr_regs *regs)
+{
+	return ftr_regs_pt_regs(regs) == NULL;
 }
 
 int bench_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group, struct ftr_regs *regs)

@@ -11,6 +11,9 @@
 BENCH_HIDDEN int bench_handler(uintptr_t ip, uintptr_t parent_ip);
 BENCH_HIDDEN int bench_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			     struct ftr_regs *regs);
+/* Asks for its pt_regs. */
+BENCH_HIDDEN int bench_looks(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			     struct ftr_regs *regs);
 BENCH_HIDDEN void bench_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			     struct ftr_regs *regs);
 

@@ -67,6 +67,7 @@ bench_trap:
 	subject	args,		site
 	subject	args_wide,	site
 	subject	regs_nosimd,	site
+	subject	regs_looked_at,	site
 	subject	regs,		site
 	subject	two_nosimd,	site
 	subject	two,		site

@@ -63,12 +63,13 @@
  * are (its second byte: bytes divided by 16), and
  */
 #define FTR__MARK       0x46540000
-#define FTR__MARK_MASK  0xfffe0000
+#define FTR__MARK_MASK  0xfffc0000
 #define FTR__MARK_PLAIN 1    /* a lone group's handler runs, and `group` is not it */
 #define FTR__MARK_WHOLE 2    /* the regs caller made the frame */
 #define FTR__MARK_ALL   4    /* all vector registers are saved */
 #define FTR__MARK_PROBE 8    /* a probe's caller made the frame */
 #define FTR__MARK_HOOKED 0x10000 /* with PLAIN: by a caller that binds records itself */
+#define FTR__MARK_FILLED 0x20000 /* with WHOLE: pt_regs is, for it was asked for */
 #define FTR__MARK_OWN   0xf0 /* the backend's own */
 #define FTR__MARK_WIDTH 0xff00
 

@@ -62,6 +62,7 @@ libftr_core_la_SOURCES = \
 	lib/update.c lib/update.h \
 	backends/x86/decode.c backends/x86/decode.h \
 	backends/x86/detour.c backends/x86/detour.h \
+	backends/x86/flags.h \
 	backends/x86/insn.c backends/x86/insn.h \
 	backends/x86/poke.c backends/x86/poke.h \
 	backends/x86/relocate.c backends/x86/relocate.h \

@@ -31,6 +31,7 @@ live_core_tests = \
 live_tests = \
 	tests/live/test_detach \
 	tests/live/test_groups \
+	tests/live/test_regs_lazily \
 	tests/live/test_jumps \
 	tests/live/test_late \
 	tests/live/test_limit \
@@ -174,6 +175,9 @@ tests_live_test_stack_LDFLAGS = -Wl,-z,now
 tests_live_test_detach_SOURCES = tests/live/test_detach.c tests/live/visitor.h $(live_common)
 tests_live_test_detach_CPPFLAGS = $(stress_cppflags)
 tests_live_test_detach_LDADD = $(stress_lib)
+tests_live_test_regs_lazily_SOURCES = tests/live/test_regs_lazily.c $(live_common)
+tests_live_test_regs_lazily_CPPFLAGS = $(stress_cppflags)
+tests_live_test_regs_lazily_LDADD = $(stress_lib)
 tests_live_test_groups_SOURCES = tests/live/test_groups.c tests/live/visitor.h $(live_common)
 tests_live_test_groups_CPPFLAGS = $(stress_cppflags)
 tests_live_test_groups_LDADD = $(stress_lib)

@@ -430,30 +430,73 @@ static uintptr_t entry_sp(const struct ftr_regs *regs)
 	return (uintptr_t)&regs->pt.esp;
 }
 
-/* The args caller returns to the word that the site pushed, which lies where
- * flags would. */
+static bool is_filled(const struct ftr_regs *regs)
+{
+	return regs->head.mark & FTR__MARK_FILLED;
+}
+
+/* The word that the site pushed. */
+static uintptr_t *pushed(const struct ftr_regs *regs)
+{
+	return (uintptr_t *)entry_sp(regs) - 1;
+}
+
+#define SEGMENT(name)                                                             \
+	({                                                                        \
+		long segment_;                                                    \
+		__asm__ volatile("movl %%" #name ", %0" : "=r"(segment_));        \
+		segment_;                                                         \
+	})
+
+/* What the flat caller leaves out: a handler that does not look need not wait for
+ * it. */
+static inline __attribute__((always_inline)) void fill(struct ftr_regs *regs)
+{
+	regs->pt.xds = SEGMENT(ds);
+	regs->pt.xes = SEGMENT(es);
+	regs->pt.xfs = SEGMENT(fs);
+	regs->pt.xgs = SEGMENT(gs);
+	regs->pt.orig_eax = -1;
+	regs->pt.eip = (long)*pushed(regs);
+	regs->pt.xcs = SEGMENT(cs);
+	regs->pt.esp = (long)entry_sp(regs);
+	regs->pt.xss = SEGMENT(ss);
+	regs->last = *pushed(regs);
+	regs->head.saved = (uint32_t)regs->pt.eflags;
+	regs->head.mark |= FTR__MARK_FILLED;
+}
+
+static struct pt_regs *whole_pt(const struct ftr_regs *regs)
+{
+	if (!is_filled(regs))
+		fill((struct ftr_regs *)regs);
+	return (struct pt_regs *)&regs->pt;
+}
+
+/* The word that the site pushed, to which the callers return; but overlay has flags
+ * there, and once a handler has pt_regs it may lower sp, and overwrite it. */
 static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
 {
-	if (layout_of(regs) == ARGS)
-		regs->pt.eflags = (long)ip;
-	else
+	if (is_filled(regs))
 		regs->last = ip;
+	else
+		*pushed(regs) = ip;
 }
 
 static uintptr_t regs_resume_at(const struct ftr_regs *regs)
 {
-	return layout_of(regs) == ARGS ? (uintptr_t)regs->pt.eflags : regs->last;
+	return is_filled(regs) ? regs->last : *pushed(regs);
 }
 
 static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
 {
-	return layout_of(regs) == ARGS ? NULL : &regs->pt;
+	return layout_of(regs) == ARGS ? NULL : whole_pt(regs);
 }
 
+/* Where pt_regs.ip is not, the word that the site pushed serves. */
 static uintptr_t *ip_of(const struct ftr_regs *regs)
 {
-	return layout_of(regs) == ARGS ? (uintptr_t *)&regs->pt.eflags
-				       : (uintptr_t *)&regs->pt.eip;
+	return is_filled(regs) ? (uintptr_t *)&regs->pt.eip : pushed(regs);
 }
 
 static uintptr_t regs_ip(const struct ftr_regs *regs)
@@ -468,17 +511,14 @@ static void regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
 
 static uintptr_t regs_sp(const struct ftr_regs *regs)
 {
-	return layout_of(regs) == FLAT ? (uintptr_t)regs->pt.esp : entry_sp(regs);
+	return layout_of(regs) == FLAT && is_filled(regs) ? (uintptr_t)regs->pt.esp
+							  : entry_sp(regs);
 }
 
-/* The args caller keeps what lahf and seto gave: ah and al. */
 static uintptr_t regs_flags(const struct ftr_regs *regs)
 {
-	uintptr_t flags = regs->head.saved;
-
-	if (layout_of(regs) != ARGS)
-		return (uintptr_t)regs->pt.eflags;
-	return ((flags >> 8) & (FTR_X86_ARITHMETIC_FLAGS & 0xff)) | (flags & 1) << 11;
+	return layout_of(regs) == ARGS ? ftr__x86_arithmetic_flags(regs->head.saved)
+				       : (uintptr_t)regs->pt.eflags;
 }
 
 /* Above the return address into the parent (psABI i386, "Parameter Passing"). */

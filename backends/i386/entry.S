@@ -34,7 +34,8 @@
  *     then    R_LAST ... R      bp di si dx cx bx       R_LAST ... R
  *     then    vectors           R_LAST ... R, vectors   vectors
  *
- * (flat: everything below the room lies 272 bytes lower than drawn.)  In the
+ * (flat: everything below the room lies 272 bytes lower than drawn; of it segments,
+ * orig_ax, ip and sp, and R_LAST, are filled in when a handler asks for pt_regs.)  In the
  * overlay layout, the kernel's before 5.2, &regs->sp *is* the stack top just
  * before the site's call: so flags have the place of the return address, and
  * the return address that of ip, until the end.
@@ -190,9 +191,10 @@
 /*
  * Save vectors, run the handlers, load vectors.  ecx: what the slot pushed;
  * \ret: the place of the return address into the traced function, by ebp.
- * whole: edi is free to keep ftr__self, and the slot's word may be overwritten.
+ * whole: edi is free to keep ftr__self; overlay: the slot's word may be overwritten,
+ * and handlers find their group in the frame.
  */
-	.macro	DISPATCH kind, fn, above, whole, ret:vararg
+	.macro	DISPATCH kind, fn, above, whole, overlay, ret:vararg
 	SAVE_\kind \above
 	movl	FTR__SLOT_SELF(%ecx), %edx
 	movl	%gs:(%edx), %edx
@@ -212,7 +214,7 @@
 	pushl	%eax
 	movl	\ret, %eax
 	subl	FTR__SLOT_SITE_LENGTH(%ecx), %eax
-	.if	\whole
+	.if	\overlay
 	movl	FTR__SET_ARG(%edx), %ecx
 	movl	%ecx, R_GROUP - (\above)(%ebp)
 	pushl	%ecx
@@ -260,6 +262,15 @@
 	jmp	.L\fn\()_outside
 	.endm
 
+/* eax holds eflags. */
+	.macro	LOAD_ARITHMETIC_FLAGS
+	btl	$11, %eax	/* OF */
+	movb	%al, %ah	/* SF ZF AF PF CF */
+	setc	%al
+	addb	$0x7f, %al	/* overflows where OF was set */
+	sahf
+	.endm
+
 /* --- args ------------------------------------------------------------------------- */
 
 	.macro	ARGS_CALLER kind, bits, width
@@ -279,10 +290,10 @@
 	movl	%eax, R_SAVED(%esp)
 	movl	$FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \width, \width), R_MARK(%esp)
 	movl	(%ebp), %ecx
-	DISPATCH \kind, args_\kind, FTR_I386_ABOVE, 0, 4(%ebp)
+	DISPATCH \kind, args_\kind, FTR_I386_ABOVE, 0, 0, 4(%ebp)
 	.cfi_remember_state
 	movl	R_SAVED(%esp), %eax
-	addb	$0x7f, %al	/* overflows where OF was set */
+	addb	$0x7f, %al
 	sahf
 	movl	R_DX(%esp), %edx
 	movl	R_CX(%esp), %ecx
@@ -307,11 +318,9 @@
 
 /*
  * What both layouts have, in ascending order: some CPUs join neighbouring
- * stores.  From a stack that was lowered to R; leaves the flags in esi, the
- * slot's word in ecx.
+ * stores.  From a stack that was lowered to R.
  */
-	.macro	SAVE_WHOLE above, mark
-	movl	$\mark, R_MARK(%esp)
+	.macro	SAVE_GENERAL above
 	movl	%ebx, R_BX(%esp)
 	.cfi_rel_offset %ebx, R_BX
 	movl	%ecx, R_CX(%esp)
@@ -325,6 +334,12 @@
 	leal	(\above)(%esp), %ebp
 	.cfi_def_cfa %ebp, 8
 	movl	%eax, R_AX(%esp)
+	.endm
+
+/* Leaves the flags in esi, the slot's word in ecx. */
+	.macro	SAVE_OVERLAY above, mark
+	movl	$\mark, R_MARK(%esp)
+	SAVE_GENERAL \above
 	pushfl
 	popl	%esi
 	SAVE_SEGMENT ds, R_DS
@@ -363,7 +378,7 @@
 	.endm
 
 /*
- * The end of both.  Where no handler changed sp, nor more of the flags than the
+ * The end of both, esi being the flags as they were.  Where no handler changed sp, nor more of the flags than the
  * arithmetic ones, the return address is put in its place and all is loaded.
  * Else N is what esp shall be, and what is needed last is written below N
  * first, where no signal handler can overwrite it (overlay: N - 4 is flags'
@@ -386,11 +401,7 @@
 	movl	R_LAST(%esp), %ecx
 	movl	%ecx, 4(%ebp)
 	.cfi_offset 8, -4
-	btl	$11, %eax	/* OF */
-	movb	%al, %ah	/* SF ZF AF PF CF */
-	setc	%al
-	addb	$0x7f, %al
-	sahf
+	LOAD_ARITHMETIC_FLAGS
 	LOAD_WHOLE .cfi_def_cfa %esp, \above + 8
 	leal	\above + 4(%esp), %esp
 	.cfi_def_cfa_offset 4
@@ -416,29 +427,62 @@
 	.endm
 
 #define WHOLE_MARK(bits, width) FTR__X86_MARK(FTR__MARK_WHOLE | bits, width, width)
-#define IP_SAVED(above)         R_LAST - (above)(%ebp)
 
-	.macro	WHOLE_CALLER kind, layout, above, flat, mark
-	BEGIN	ftr__i386_\layout\()_\kind
-	leal	-(\above)(%esp), %esp
-	.cfi_adjust_cfa_offset \above
-	SAVE_WHOLE \above, \mark
-	.if	\flat
-	leal	8(%ebp), %edx
-	movl	%edx, R_SP(%esp)
-	SAVE_SEGMENT ss, R_SS
-	.endif
-	DISPATCH \kind, \layout\()_\kind, \above, 1, IP_SAVED(\above)
-	RESTORE_WHOLE \above, \flat
-	DISPATCH_ASIDE \kind, \layout\()_\kind, \above, IP_SAVED(\above)
-	END	ftr__i386_\layout\()_\kind
+/* Where nobody asked for pt_regs, what a call keeps is as it was. */
+	.macro	FLAT_CALLER kind, mark
+	BEGIN	ftr__i386_flat_\kind
+	leal	-(FTR_I386_ABOVE_FLAT - R_FLAGS - 4)(%esp), %esp
+	.cfi_adjust_cfa_offset FTR_I386_ABOVE_FLAT - R_FLAGS - 4
+	pushfl
+	.cfi_adjust_cfa_offset 4
+	leal	-R_FLAGS(%esp), %esp
+	.cfi_adjust_cfa_offset R_FLAGS
+	movl	$\mark, R_MARK(%esp)
+	SAVE_GENERAL FTR_I386_ABOVE_FLAT
+	movl	(%ebp), %ecx
+	DISPATCH \kind, flat_\kind, FTR_I386_ABOVE_FLAT, 1, 0, 4(%ebp)
+	testb	$FTR_I386_FILLED, R_FILLED(%esp)
+	jnz	2f
+	.cfi_remember_state
+	movl	R_FLAGS(%esp), %eax
+	LOAD_ARITHMETIC_FLAGS
+	movl	R_DI(%esp), %edi
+	movl	R_BP(%esp), %ebp
+	.cfi_def_cfa %esp, FTR_I386_ABOVE_FLAT + 8
+	.irp	reg, ebx, esi, edi, ebp
+	.cfi_restore %\reg
+	.endr
+	movl	R_AX(%esp), %eax
+	movl	R_CX(%esp), %ecx
+	movl	R_DX(%esp), %edx
+	leal	FTR_I386_ABOVE_FLAT + 4(%esp), %esp
+	.cfi_def_cfa_offset 4
+	ret
+	.cfi_restore_state
+2:	movl	R_SAVED(%esp), %esi
+	RESTORE_WHOLE FTR_I386_ABOVE_FLAT, 1
+	DISPATCH_ASIDE \kind, flat_\kind, FTR_I386_ABOVE_FLAT, 4(%ebp)
+	END	ftr__i386_flat_\kind
+	.endm
+
+#define OVERLAY    FTR_I386_MARK_OVERLAY | FTR__MARK_FILLED
+#define OVERLAY_IP R_LAST - FTR_I386_ABOVE(%ebp)
+
+	.macro	OVERLAY_CALLER kind, mark
+	BEGIN	ftr__i386_overlay_\kind
+	leal	-FTR_I386_ABOVE(%esp), %esp
+	.cfi_adjust_cfa_offset FTR_I386_ABOVE
+	SAVE_OVERLAY FTR_I386_ABOVE, \mark
+	DISPATCH \kind, overlay_\kind, FTR_I386_ABOVE, 1, 1, OVERLAY_IP
+	RESTORE_WHOLE FTR_I386_ABOVE, 0
+	DISPATCH_ASIDE \kind, overlay_\kind, FTR_I386_ABOVE, OVERLAY_IP
+	END	ftr__i386_overlay_\kind
 	.endm
 
 	.macro	CALLERS kind, bits, width
 	ARGS_CALLER	\kind, \bits, \width
-	WHOLE_CALLER	\kind, flat, FTR_I386_ABOVE_FLAT, 1, WHOLE_MARK(\bits, \width)
-	WHOLE_CALLER	\kind, overlay, FTR_I386_ABOVE, 0, \
-			WHOLE_MARK(\bits | FTR_I386_MARK_OVERLAY, \width)
+	FLAT_CALLER	\kind, WHOLE_MARK(FTR__MARK_PLAIN | \bits, \width)
+	OVERLAY_CALLER	\kind, WHOLE_MARK(OVERLAY | \bits, \width)
 	.endm
 
 	.hidden	ftr__dispatch_slow

@@ -12,24 +12,32 @@
  *
  *     args, overlay     with the sp field of pt_regs at T
  *     flat              whole, FTR_I386_ROOM bytes below S: what a handler may
- *                       lower sp by, and four words
+ *                       lower sp by, and four words.  The caller saves what
+ *                       only it can know; the rest is filled in when pt_regs is
+ *                       asked for (FTR__MARK_FILLED)
  *
  * and below it, aligned down by 64, vector registers (backends/x86/vectors.h).
  */
 #ifndef FTR__I386_FRAME_H
 #define FTR__I386_FRAME_H
 
+#include "backends/x86/flags.h"
+
 #define FTR_I386_ROOM (256 + 16)
 
 /* In FTR__MARK_OWN: the layout is overlay. */
 #define FTR_I386_MARK_OVERLAY 0x80
 
+/* The byte of the mark with FTR__MARK_FILLED. */
+#define R_FILLED        6
+#define FTR_I386_FILLED (FTR__MARK_FILLED >> 16)
+
 /* Offsets from R.  pt_regs begins at 24, in the order of <asm/ptrace.h>. */
-#define R_SAVED    0  /* args: flags, ax after lahf and seto */
+#define R_SAVED    0  /* args: flags, ax after lahf and seto; filled: flags as they were */
 #define R_MARK     4
 #define R_GROUP    8
 #define R_MXCSR    12 /* as found; the word behind it: as it is at the end */
-#define R_LAST     20 /* flat, overlay: where to go on; at the end, esp */
+#define R_LAST     20 /* filled: where to go on; at the end, esp */
 #define R_PT       24
 #define R_BX       (R_PT + 0)
 #define R_CX       (R_PT + 4)
@@ -53,9 +61,6 @@
 /* From R to S. */
 #define FTR_I386_ABOVE_FLAT (REGS_SIZE + FTR_I386_ROOM)
 #define FTR_I386_ABOVE      (R_SP - 8)
-
-/* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
-#define FTR_X86_ARITHMETIC_FLAGS 0x8d5
 
 #ifndef __ASSEMBLER__
 

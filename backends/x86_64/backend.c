@@ -317,19 +317,6 @@ static void fix_self(uint8_t *end)
 	__builtin_memcpy(end, &offset, sizeof offset);
 }
 
-/*
- * 8c c8 0f 1f 00    mov %cs, %eax; nop
- * becomes b8 imm32, mov $cs, %eax: a process has one code segment of 64 bits,
- * for modify_ldt(2) makes none.
- */
-static void fix_cs(uint8_t *end)
-{
-	uint32_t cs;
-
-	__asm__("movl %%cs, %0" : "=r"(cs));
-	put(end - 5, 0xb8, cs);
-}
-
 static void callers_emit(uint8_t *code, uintptr_t slot_table)
 {
 	const size_t size = callers_size();
@@ -349,8 +336,6 @@ static void callers_emit(uint8_t *code, uintptr_t slot_table)
 		uint32_t disp = (uint32_t)(size + f->word * sizeof(uintptr_t) - f->end);
 		if (f->word == FIX_SELF)
 			fix_self(code + f->end);
-		else if (f->word == FIX_CS)
-			fix_cs(code + f->end);
 		else
 			__builtin_memcpy(code + f->end - sizeof disp, &disp, sizeof disp);
 	}
@@ -469,44 +454,69 @@ static uintptr_t entry_sp(const struct ftr_regs *regs)
 	return (uintptr_t)regs + (regs_of_exit(regs) ? R_ABOVE_EXIT : R_ABOVE_ARGS);
 }
 
+static bool is_filled(const struct ftr_regs *regs)
+{
+	return regs->head.mark & FTR__MARK_FILLED;
+}
+
+/* What the regs caller leaves out: a handler that does not look need not wait for
+ * it. */
+static inline __attribute__((always_inline)) void fill(struct ftr_regs *regs)
+{
+	const uintptr_t *s = (const uintptr_t *)entry_sp(regs);
+	uint32_t cs, ss;
+
+	__asm__ volatile("movl %%cs, %0; movl %%ss, %1" : "=r"(cs), "=r"(ss));
+	regs->pt.rdi = s[0];
+	regs->pt.orig_rax = (unsigned long)-1;
+	regs->pt.rip = s[1];
+	regs->pt.cs = cs;
+	regs->pt.rsp = (uintptr_t)&s[2];
+	regs->pt.ss = ss;
+	regs->last = s[1];
+	regs->head.saved = (uint32_t)regs->pt.eflags;
+	regs->head.mark |= FTR__MARK_FILLED;
+}
+
+static struct pt_regs *whole_pt(const struct ftr_regs *regs)
+{
+	if (!is_filled(regs))
+		fill((struct ftr_regs *)regs);
+	return (struct pt_regs *)&regs->pt;
+}
+
 /* Of the args caller those are there that a call may change. */
 static struct pt_regs *pt_of(const struct ftr_regs *regs)
 {
 	const uintptr_t di_from_s = offsetof(struct pt_regs, rdi);
 
-	return is_whole(regs) ? (struct pt_regs *)&regs->pt
-			      : (struct pt_regs *)(entry_sp(regs) - di_from_s);
+	return is_whole(regs) ? whole_pt(regs) : (struct pt_regs *)(entry_sp(regs) - di_from_s);
 }
 
-/* The args caller returns to the word that the site pushed.  Under the regs
- * caller that may be overwritten by a handler that lowers sp. */
+/* The word that the site pushed, to which both callers return; but once a handler
+ * has pt_regs it may lower sp, and overwrite it. */
 static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
 {
-	if (is_whole(regs)) {
+	if (is_filled(regs))
 		regs->last = ip;
-		regs->head.mark |= FTR_X86_64_MARK_RESUME;
-	} else {
+	else
 		*(uintptr_t *)(entry_sp(regs) + 8) = ip;
-	}
 }
 
-/* The args caller has no pt_regs.ip: the word that the site pushed serves. */
+/* Where pt_regs.ip is not, the word that the site pushed serves. */
 static uintptr_t *ip_of(const struct ftr_regs *regs)
 {
-	return is_whole(regs) ? (uintptr_t *)&regs->pt.rip : (uintptr_t *)(entry_sp(regs) + 8);
+	return is_filled(regs) ? (uintptr_t *)&regs->pt.rip : (uintptr_t *)(entry_sp(regs) + 8);
 }
 
-/* Before that ip is what the caller found, or is put back by who runs handlers. */
 static uintptr_t regs_resume_at(const struct ftr_regs *regs)
 {
-	const bool resume = is_whole(regs) && regs->head.mark & FTR_X86_64_MARK_RESUME;
-
-	return resume ? regs->last : *ip_of(regs);
+	return is_filled(regs) ? regs->last : *ip_of(regs);
 }
 
 static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
 {
-	return is_whole(regs) ? &regs->pt : NULL;
+	return is_whole(regs) ? whole_pt(regs) : NULL;
 }
 
 static uintptr_t regs_ip(const struct ftr_regs *regs)
@@ -521,17 +531,12 @@ static void regs_set_ip(struct ftr_regs *regs, uintptr_t ip)
 
 static uintptr_t regs_sp(const struct ftr_regs *regs)
 {
-	return is_whole(regs) ? regs->pt.rsp : entry_sp(regs) + 16;
+	return is_filled(regs) ? regs->pt.rsp : entry_sp(regs) + 16;
 }
 
-/* The args caller keeps what lahf and seto gave: ah and al. */
 static uintptr_t regs_flags(const struct ftr_regs *regs)
 {
-	uintptr_t flags = regs->head.saved;
-
-	if (is_whole(regs))
-		return regs->pt.eflags;
-	return ((flags >> 8) & (FTR_X86_ARITHMETIC_FLAGS & 0xff)) | (flags & 1) << 11;
+	return is_whole(regs) ? regs->pt.eflags : ftr__x86_arithmetic_flags(regs->head.saved);
 }
 
 static uintptr_t *regs_arg(struct ftr_regs *regs, unsigned n)

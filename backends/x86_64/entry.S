@@ -107,13 +107,6 @@
 	movq	%fs:(%\self), %\self
 	.endm
 
-/* In a copy a constant: reading it takes longer than storing it. */
-	.macro	LOAD_CS
-	movl	%cs, %eax
-	.byte	0x0f, 0x1f, 0x00	/* nopl (%rax) */
-	FIXUP	FIX_CS
-	.endm
-
 /* A routine of the library's, which lies far from a copy. */
 	.macro	CALL_OUT routine, word
 	notrack call *\routine\()_at(%rip)
@@ -659,13 +652,9 @@
 
 /* --- with a frame pointer --------------------------------------------------------- */
 
-/* What callers with a frame pointer jump to.  whole: keeps the flags that it
- * found in r14. */
-	.macro	DISPATCH_ASIDE kind, fn, frame, way, whole
+/* What callers with a frame pointer jump to. */
+	.macro	DISPATCH_ASIDE kind, fn, frame, way
 .L\fn\()_slow:
-	.if	\whole
-	movl	R_FLAGS - (\frame)(%rbp), %r14d
-	.endif
 	SLOW_ARGUMENTS %rbp, 0
 	CALL_OUT ftr__dispatch_slow, FIX_SLOW
 .L\fn\()_was_slow:
@@ -719,7 +708,7 @@
 	RESTORE_ARGS \size
 	LEAVE	\way
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, \fn, \size, \way, 0
+	DISPATCH_ASIDE \kind, \fn, \size, \way
 	END	ftr__x86_64_\fn
 	.endm
 
@@ -730,8 +719,8 @@
 
 /*
  * The regs frame, from a stack that was lowered to R.  In ascending order: some
- * CPUs join neighbouring stores.  Leaves rbp = S, rbx = ftr__self, r12 the return
- * address into the traced function, r13 its rsp; rdi is the slot's.
+ * CPUs join neighbouring stores.  What can be told later, is: frame.h.  Leaves
+ * rbp = S, rbx = ftr__self; rdi is the slot's.
  */
 	.macro	SAVE_REGS mark:vararg
 	movl	$\mark, R_MARK(%rsp)
@@ -752,28 +741,8 @@
 	movq	%rdx, R_DX(%rsp)
 	movq	%rsi, R_SI(%rsp)
 	LOAD_SELF rbx
-	movq	(%rbp), %rax
-	movq	8(%rbp), %r12
-	leaq	16(%rbp), %r13
-	movq	%rax, R_DI(%rsp)
-	movq	$-1, R_ORIG_AX(%rsp)
-	movq	%r12, R_IP(%rsp)
-	LOAD_CS
-	movq	%rax, R_CS(%rsp)
-	movq	%r13, R_SP(%rsp)
-	movl	%ss, %eax
-	movq	%rax, R_SS(%rsp)
 	.endm
 
-/*
- * Leaving the regs caller.  Where neither sp nor a flag that sahf cannot set nor
- * the way to go on was changed, as the args caller does; else what is needed last is written below
- * the new rsp first, where no signal handler can overwrite it:
- *
- *     sp -  8   where execution goes on
- *     sp - 16   rbp
- *     sp - 24   flags, if sahf cannot set them
- */
 /* What a handler set: from here on an unwinder sees these, too. */
 	.macro	RESTORE_CALLEE_SAVED
 	movq	R_R15(%rsp), %r15
@@ -788,6 +757,7 @@
 	.cfi_restore %rbx
 	.endm
 
+/* All but rdi. */
 	.macro	RESTORE_CALL_CLOBBERED
 	movq	R_R11(%rsp), %r11
 	movq	R_R10(%rsp), %r10
@@ -797,7 +767,6 @@
 	movq	R_CX(%rsp), %rcx
 	movq	R_DX(%rsp), %rdx
 	movq	R_SI(%rsp), %rsi
-	movq	R_DI(%rsp), %rdi
 	.endm
 
 /* ecx holds eflags. */
@@ -812,6 +781,97 @@
 #define REGS_MARK(bits, stride, width) \
 	FTR__X86_MARK(FTR__MARK_PLAIN | FTR__MARK_WHOLE | bits, stride, width)
 
+/*
+ * Leaving the regs caller.  Where nobody asked for pt_regs, as the args caller
+ * does: what a call keeps is as it was.  Else all is loaded; where sp or a flag
+ * that sahf cannot set was changed, what is needed last is written below the new
+ * rsp first, where no signal handler can overwrite it:
+ *
+ *     sp -  8   where execution goes on
+ *     sp - 16   rbp
+ *     sp - 24   flags, if sahf cannot set them
+ */
+	.macro	LEAVE_REGS way
+	.cfi_remember_state
+	testb	$FTR_X86_64_FILLED, R_FILLED(%rsp)
+	jnz	1f
+	movl	R_FLAGS(%rsp), %ecx
+	LOAD_ARITHMETIC_FLAGS
+	RESTORE_CALL_CLOBBERED
+	movq	R_BX(%rsp), %rbx
+	movq	R_BP(%rsp), %rbp
+	.irp	reg, rbx, rbp, r12, r13, r14, r15
+	.cfi_restore %\reg
+	.endr
+	.cfi_def_cfa %rsp, R_ABOVE_REGS + 16
+	GROW	-R_ABOVE_REGS
+	POP	rdi
+	LEAVE	\way
+	.cfi_restore_state
+	.cfi_remember_state
+1:	movq	R_SP(%rsp), %rdx
+	leaq	16(%rbp), %rax
+	cmpq	%rax, %rdx
+	jne	2f
+	movl	R_FLAGS(%rsp), %ecx
+	movl	R_SAVED(%rsp), %eax
+	xorl	%ecx, %eax
+	testl	$~FTR_X86_ARITHMETIC_FLAGS, %eax
+	jnz	2f
+	movq	R_LAST(%rsp), %rax
+	movq	%rax, 8(%rbp)
+	RESTORE_CALLEE_SAVED
+	LOAD_ARITHMETIC_FLAGS
+	RESTORE_CALL_CLOBBERED
+	movq	R_DI(%rsp), %rdi
+	movq	R_BP(%rsp), %rbp
+	.cfi_restore %rbp
+	.cfi_def_cfa %rsp, R_ABOVE_REGS + 16
+	GROW	-(R_ABOVE_REGS + 8)
+	LEAVE	\way
+	.cfi_restore_state
+	.cfi_remember_state
+2:	movl	R_FLAGS(%rsp), %ecx
+	movq	R_LAST(%rsp), %rax
+	movq	%rax, -8(%rdx)
+	movq	R_BP(%rsp), %rax
+	movq	%rax, -16(%rdx)
+	movl	R_SAVED(%rsp), %eax
+	xorl	%ecx, %eax
+	testl	$~FTR_X86_ARITHMETIC_FLAGS, %eax
+	RESTORE_CALLEE_SAVED
+	jnz	3f
+	leaq	-16(%rdx), %rdx
+	movq	%rdx, R_LAST(%rsp)
+	LOAD_ARITHMETIC_FLAGS
+	RESTORE_CALL_CLOBBERED
+	movq	R_DI(%rsp), %rdi
+	movq	R_LAST(%rsp), %rsp
+	.cfi_remember_state
+	.cfi_def_cfa %rsp, 16
+	.cfi_rel_offset %rbp, 0
+	popq	%rbp
+	.cfi_def_cfa_offset 8
+	.cfi_restore %rbp
+	ret
+	.cfi_restore_state
+3:	movq	%rcx, -24(%rdx)
+	leaq	-24(%rdx), %rdx
+	movq	%rdx, R_LAST(%rsp)
+	RESTORE_CALL_CLOBBERED
+	movq	R_DI(%rsp), %rdi
+	movq	R_LAST(%rsp), %rsp
+	.cfi_def_cfa %rsp, 24
+	.cfi_rel_offset %rbp, 8
+	popfq
+	.cfi_def_cfa_offset 16
+	popq	%rbp
+	.cfi_def_cfa_offset 8
+	.cfi_restore %rbp
+	ret
+	.cfi_restore_state
+	.endm
+
 	.macro	REGS_CALLER kind, fn, way, bits, stride, width
 	BEGIN	ftr__x86_64_\fn
 	/* No flag changes (lea, mov) before they are pushed to their place. */
@@ -823,79 +883,14 @@
 	SAVE_\kind \fn, R_ABOVE_REGS
 	leaq	-R_ABOVE_REGS(%rbp), %rcx
 	STEP_INSIDE \fn, rbx, %rbp, 0, CALLED
-	movl	R_FLAGS(%rcx), %r14d
 	CALL_HANDLERS \fn, CALLED
 .L\fn\()_ran:
 	STEP_OUTSIDE rbx, .L\fn\()_notice
 .L\fn\()_outside:
 	LOAD_\kind \fn, R_ABOVE_REGS
 	leaq	-R_ABOVE_REGS(%rbp), %rsp
-	.cfi_remember_state
-	cmpq	R_SP(%rsp), %r13
-	jne	1f
-	movl	R_FLAGS(%rsp), %ecx
-	movl	%r14d, %edx
-	xorl	%ecx, %edx
-	testl	$~FTR_X86_ARITHMETIC_FLAGS, %edx
-	jnz	1f
-	testb	$FTR_X86_64_MARK_RESUME, R_MARK(%rsp)
-	.if	\way == JUMPED
-	jz	3f
-	movq	R_LAST(%rsp), %r12
-3:	movq	%r12, 8(%rbp)
-	.else
-	jnz	1f
-	.endif
-	RESTORE_CALLEE_SAVED
-	LOAD_ARITHMETIC_FLAGS
-	RESTORE_CALL_CLOBBERED
-	movq	R_BP(%rsp), %rbp
-	.cfi_restore %rbp
-	.cfi_def_cfa %rsp, R_ABOVE_REGS + 16
-	GROW	-(R_ABOVE_REGS + 8)
-	LEAVE	\way
-	.cfi_restore_state
-	.cfi_remember_state
-1:	movl	R_FLAGS(%rsp), %ecx
-	movq	R_SP(%rsp), %rdx
-	testb	$FTR_X86_64_MARK_RESUME, R_MARK(%rsp)
-	jz	4f
-	movq	R_LAST(%rsp), %r12
-4:	movq	%r12, -8(%rdx)
-	movq	R_BP(%rsp), %rax
-	movq	%rax, -16(%rdx)
-	xorl	%ecx, %r14d
-	testl	$~FTR_X86_ARITHMETIC_FLAGS, %r14d
-	RESTORE_CALLEE_SAVED
-	jnz	2f
-	leaq	-16(%rdx), %rdx
-	movq	%rdx, R_LAST(%rsp)
-	LOAD_ARITHMETIC_FLAGS
-	RESTORE_CALL_CLOBBERED
-	movq	R_LAST(%rsp), %rsp
-	.cfi_remember_state
-	.cfi_def_cfa %rsp, 16
-	.cfi_rel_offset %rbp, 0
-	popq	%rbp
-	.cfi_def_cfa_offset 8
-	.cfi_restore %rbp
-	ret
-	.cfi_restore_state
-2:	movq	%rcx, -24(%rdx)
-	leaq	-24(%rdx), %rdx
-	movq	%rdx, R_LAST(%rsp)
-	RESTORE_CALL_CLOBBERED
-	movq	R_LAST(%rsp), %rsp
-	.cfi_def_cfa %rsp, 24
-	.cfi_rel_offset %rbp, 8
-	popfq
-	.cfi_def_cfa_offset 16
-	popq	%rbp
-	.cfi_def_cfa_offset 8
-	.cfi_restore %rbp
-	ret
-	.cfi_restore_state
-	DISPATCH_ASIDE \kind, \fn, R_ABOVE_REGS, CALLED, 1
+	LEAVE_REGS \way
+	DISPATCH_ASIDE \kind, \fn, R_ABOVE_REGS, CALLED
 	END	ftr__x86_64_\fn
 	.endm
 

@@ -16,7 +16,9 @@
  *     args   S is the place of di in what would be a struct pt_regs; of that
  *            there are the registers that a call may change
  *     regs   a whole struct pt_regs, R_LAST behind it, and then a room before S:
- *            what a handler may lower sp by, and three words
+ *            what a handler may lower sp by, and three words.  The caller saves
+ *            what only it can know; the rest is filled in when pt_regs is asked
+ *            for (FTR__MARK_FILLED), and until then is where args has it
  *
  * Below R, with all vector registers, R_MXCSR; then, aligned down by 64, vector
  * registers (backends/x86/vectors.h); rsp.
@@ -24,11 +26,13 @@
 #ifndef FTR__X86_64_FRAME_H
 #define FTR__X86_64_FRAME_H
 
+#include "backends/x86/flags.h"
+
 #define FTR_X86_64_ROOM (256 + 32)
 
 /* Offsets from R. */
 #define R_MXCSR    (-FTR__X86_ALL_MXCSR) /* as found; the word behind it: as it is at the end */
-#define R_SAVED    0  /* args: flags, ax after lahf and seto */
+#define R_SAVED    0  /* args: flags, ax after lahf and seto; filled: flags as they were */
 #define R_MARK     4
 #define R_WIDTH    5  /* its second byte */
 #define R_GROUP    8
@@ -57,7 +61,7 @@
 #define R_FLAGS    (R_PT + 144)
 #define R_SP       (R_PT + 152)
 #define R_SS       (R_PT + 160)
-#define R_LAST     (R_PT + 168) /* where to go on, if the mark says so; at the end, rsp */
+#define R_LAST     (R_PT + 168) /* filled: where to go on; at the end, rsp */
 #define REGS_SIZE  (R_LAST + 8)
 
 /* From R to S.  A function returned with rsp a multiple of 16: the callers of
@@ -68,7 +72,10 @@
 
 /* In FTR__MARK_OWN. */
 #define FTR_X86_64_MARK_EXIT   0x80 /* args: the caller of an exit made the frame */
-#define FTR_X86_64_MARK_RESUME 0x80 /* regs: R_LAST says where to go on */
+
+/* In the byte of the mark at R_FILLED. */
+#define R_FILLED          6
+#define FTR_X86_64_FILLED (FTR__MARK_FILLED >> 16)
 
 /*
  * What the callers reach by their own place: struct fixup of backend.c tells
@@ -84,10 +91,6 @@
 #define FIX_RETURN 7 /* ftr__record_return */
 #define FIX_MEMBERS 8 /* ftr__run_members */
 #define FIX_WORDS  9
-#define FIX_CS     9 /* not a word, see LOAD_CS */
-
-/* Flags that sahf and an addition can set: CF PF AF ZF SF OF. */
-#define FTR_X86_ARITHMETIC_FLAGS 0x8d5
 
 #ifndef __ASSEMBLER__
 

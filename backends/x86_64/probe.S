@@ -101,7 +101,8 @@
 	.endm
 
 #define PROBE_MARK(stride) \
-	FTR__X86_MARK(FTR__MARK_WHOLE | FTR__MARK_ALL | FTR__MARK_PROBE, stride, stride)
+	FTR__X86_MARK(FTR__MARK_WHOLE | FTR__MARK_FILLED | FTR__MARK_ALL | FTR__MARK_PROBE, \
+		      stride, stride)
 
 	.macro	PROBE_CALLER when, kind, stride
 	.globl	ftr__x86_64_\when\()_\kind

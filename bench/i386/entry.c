@@ -13,15 +13,16 @@
 enum { CALLS = 100000, ROUNDS = 61 };
 
 enum {
-	PLAIN, OFF, GPR, XMM, YMM, ZMM, NOSIMD, ARGS, PUSHA, FLAGS, FLAT_NOSIMD, OVERLAY_NOSIMD,
-	FLAT, VARIANTS
+	PLAIN, OFF, GPR, XMM, YMM, ZMM, NOSIMD, ARGS, PUSHA, FLAGS, FLAT_NOSIMD, LOOKED_AT,
+	OVERLAY_NOSIMD, FLAT, VARIANTS
 };
 
 void bench_loop_plain(long n), bench_loop_off(long n), bench_loop_floor_gpr(long n),
 	bench_loop_floor_xmm(long n), bench_loop_floor_ymm(long n), bench_loop_floor_zmm(long n),
 	bench_loop_floor_pusha(long n), bench_loop_floor_flags(long n),
 	bench_loop_args_nosimd(long n), bench_loop_args(long n), bench_loop_flat_nosimd(long n),
-	bench_loop_flat(long n), bench_loop_overlay_nosimd(long n);
+	bench_loop_flat(long n), bench_loop_flat_looked_at(long n),
+	bench_loop_overlay_nosimd(long n);
 
 static struct variant {
 	const char *name;
@@ -29,6 +30,7 @@ static struct variant {
 	int floor;            /* what it is compared with; itself: a floor */
 	const char *function; /* a group is attached to it */
 	uint32_t flags;
+	ftr_entry_fn entry; /* NULL: bench_entry() */
 	struct bench_series ns;
 } variants[VARIANTS] = {
 	[PLAIN] = { "a call of a function without a site", bench_loop_plain, PLAIN },
@@ -44,6 +46,9 @@ static struct variant {
 	[FLAGS] = { "floor: pushf, pusha and a pointer, popf", bench_loop_floor_flags, FLAGS },
 	[FLAT_NOSIMD] = { "libftr, regs, no SIMD", bench_loop_flat_nosimd, PUSHA,
 			  "bench_fn_flat_nosimd", FTR_GROUP_REGS | FTR_GROUP_NO_SIMD },
+	[LOOKED_AT] = { "libftr, regs, no SIMD, pt_regs used", bench_loop_flat_looked_at, PUSHA,
+			"bench_fn_flat_looked_at", FTR_GROUP_REGS | FTR_GROUP_NO_SIMD,
+			bench_looks },
 	[OVERLAY_NOSIMD] = { "libftr, regs, overlay, no SIMD", bench_loop_overlay_nosimd, PUSHA,
 			     "bench_fn_overlay_nosimd", FTR_GROUP_SP_OVERLAY | FTR_GROUP_NO_SIMD },
 	[FLAT] = { "libftr, regs", bench_loop_flat, PUSHA, "bench_fn_flat", FTR_GROUP_REGS },
@@ -74,7 +79,7 @@ static void attach(const struct variant *variant)
 	struct ftr_group *group;
 
 	options.name = variant->function;
-	options.entry = bench_entry;
+	options.entry = variant->entry ? variant->entry : bench_entry;
 	options.flags = variant->flags;
 	bench_check(ftr_group_new(&group, &options), "ftr_group_new");
 	bench_check(ftr_group_filter(group, variant->function, 0), variant->function);

@@ -168,6 +168,7 @@ bench_loop_\name:
 	subject	args_nosimd,	site
 	subject	args,		site
 	subject	flat_nosimd,	site
+	subject	flat_looked_at,	site
 	subject	flat,		site
 	subject	overlay_nosimd,	site
 	subject	floor_gpr,	call bench_floor_gpr

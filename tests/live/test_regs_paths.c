@@ -302,7 +302,7 @@ END_TEST
 
 /** Of the instructions stepped through. */
 static struct {
-	unsigned pushfq, sse, vex, evex;
+	unsigned r15, sse, vex, evex;
 } met;
 
 /* Legacy moves between memory and xmm, and what looks at mxcsr (SDM volume 2,
@@ -334,7 +334,7 @@ static void note_instruction(struct step *step, uintptr_t ip)
 {
 	const uint8_t *code = (const uint8_t *)ip;
 
-	met.pushfq += code[0] == 0x9c;
+	met.r15 += code[0] == 0x4c && code[1] == 0x89 && (code[2] & 0x3f) == 0x3c; /* mov to the stack */
 	met.vex += code[0] == 0xc4 || code[0] == 0xc5;
 	met.evex += code[0] == 0x62 ||
 		    ((code[0] == 0xc4 || code[0] == 0xc5) && is_mask_move(code));
@@ -363,7 +363,7 @@ static void step_through(struct step *step, uint32_t flags)
 /**
  * From slot to handler and back: nothing that the CPU does not have, nothing of
  * vectors at all where every handler promised; and the regs caller only while
- * a group asks for it: pushfq is its mark.
+ * a group asks for it: that it saves r15 is its mark.
  */
 START_TEST(test_instructions_of_each_caller)
 {
@@ -373,8 +373,7 @@ START_TEST(test_instructions_of_each_caller)
 	cell = regs_start(_i);
 	step_through(&step, cell.flags);
 	ck_assert_uint_gt(step.count, 20);
-	/* step_run() itself has one. */
-	ck_assert_uint_eq(met.pushfq, 1 + cell.whole);
+	ck_assert_uint_eq(met.r15, cell.whole);
 	ck_assert_int_eq(met.sse + met.vex + met.evex > 0, cell.mode != REGS_NO_SIMD);
 	ck_assert_int_eq(met.vex + met.evex > 0, cell.mode != REGS_NO_SIMD && cell.level > 1);
 	ck_assert_int_eq(met.evex > 0, cell.mode != REGS_NO_SIMD && cell.level > 2);
