@@ -88,7 +88,8 @@ int catches(int n) { try { return passes(n); } catch (int thrown) { return -thro
 }
 int main()
 {
-	std::printf("%d %d\n", catches(1), catches(2));
+	int thrown = catches(1);
+	std::printf("%d %d\n", thrown, catches(2));
 	return 0;
 }
 END
@@ -96,13 +97,13 @@ graph_of "$CXX" throws.cc FTR_GRAPH_FILTER='*' <<'END'
 |  main() {
 |    catches() {
 |      passes() {
-time |        throws();
-time |      }
+time |        throws(); /* throws: did not return */
+time |      } /* passes: did not return */
 time |    }
 |    catches() {
 |      passes() {
-time |        throws(); /* throws: did not return */
-time |      } /* passes: did not return */
+time |        throws();
+time |      }
 time |    }
 time |  }
 END

@@ -116,6 +116,8 @@ START_TEST(test_every_signature)
 {
 	for (unsigned i = 0; i < typed_n_cases; i++) {
 		now = &typed_cases[i];
+		if (TYPED_SKIPPED(now))
+			continue;
 		try_around(passing_on, false);
 		try_around(changing, true);
 	}
