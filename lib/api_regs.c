@@ -23,8 +23,9 @@ static struct ftr__record *plain_record(const struct ftr_regs *regs)
 	return (struct ftr__record *)((const struct ftr__regs_head *)regs)->group;
 }
 
-/* The FTR_GROUP_* of the group whose handler runs.  A plain one is alone, so that
- * the caller is what it asked for; and it may not change ip. */
+/* The FTR_GROUP_* of the group whose handler runs.  A plain one is alone, or all
+ * of its set are alike, so that the caller is what it asked for; and it may not
+ * change ip. */
 static uint32_t flags_of(const struct ftr_regs *regs)
 {
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;

@@ -64,7 +64,8 @@
  */
 #define FTR__MARK       0x46540000
 #define FTR__MARK_MASK  0xfffc0000
-#define FTR__MARK_PLAIN 1    /* a lone group's handler runs, and `group` is not it */
+#define FTR__MARK_PLAIN 1    /* `group` is not whose handler runs: the frame tells
+			      * what any of its set's may do */
 #define FTR__MARK_WHOLE 2    /* the regs caller made the frame */
 #define FTR__MARK_ALL   4    /* all vector registers are saved */
 #define FTR__MARK_PROBE 8    /* a probe's caller made the frame */

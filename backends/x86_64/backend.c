@@ -88,7 +88,7 @@ static bool distance(uintptr_t from, uintptr_t to, uint32_t *disp)
 /*
  * slot i:   57              push %rdi
  *           bf imm32        mov $(number * FTR__SLOT_HOT_SIZE), %edi
- *           e9 rel32        jmp caller
+ *           e9 rel32        jmp caller + FTR_X86_64_LANDING
  *           cc ...
  *
  * A caller that is too far away stands in the last slot's place:
@@ -105,7 +105,7 @@ static void slots_emit(uint8_t *code, uintptr_t at, size_t n, uintptr_t pushed, 
 	for (size_t i = 0; i < n - 1; i++, at += SLOT_SIZE, code += SLOT_SIZE) {
 		code[0] = 0x57;
 		uint8_t *end = put(code + 1, 0xbf, (uint32_t)(pushed + i * FTR__SLOT_HOT_SIZE));
-		if (distance(at + 11, caller, &disp)) {
+		if (distance(at + 11, caller + FTR_X86_64_LANDING, &disp)) {
 			put(end, 0xe9, disp);
 		} else {
 			distance(at + 12, word, &disp);

@@ -289,7 +289,9 @@
 	.pushsection .data.rel.ro.ftr_starts, "aw", @progbits
 	.quad	772b
 	.popsection
+	/* What runs after the landing pad begins a line: a slot goes there. */
 	.balign	64, 0xcc
+	.skip	64 - FTR_X86_64_LANDING, 0xcc
 \name:
 	endbr64
 	.endm
@@ -344,20 +346,54 @@
 	.endm
 
 /*
- * ftr__run_members(): the handlers of several groups.  The stack gets two words:
+ * ftr__run_members(): the handlers of several groups.  Without vector registers
+ * none of them has other rights than a lone one, so that the frame's mark may
+ * stay; and the frame has two words left for ip and the set, or the member whose
+ * handler runs.
+ */
+#define R_KEPT_IP     R_ARGS_BP
+#define R_KEPT_MEMBER R_GROUP
+
+	.macro	RUN_MEMBER base, at
+	movq	%rsp, %rcx
+	movq	FTR__MEMBER_GROUP + \at(\base), %rdx
+	call	*FTR__MEMBER_ENTRY + \at(\base)
+	movq	R_KEPT_MEMBER(%rsp), \base
+	.endm
+
+	.macro	LOAD_KEPT size
+	movq	R_KEPT_IP(%rsp), %rdi
+	movq	\size + 16(%rsp), %rsi
+	.endm
+
+	.macro	RUN_MANY_NONE fn, size
+	.balign	64, 0xcc
+.L\fn\()_many:
+	movq	%rdi, R_KEPT_IP(%rsp)
+	movq	%r10, R_KEPT_MEMBER(%rsp)
+	RUN_MEMBER %r10, FTR__SET_MEMBERS
+	LOAD_KEPT \size
+	RUN_MEMBER %r10, FTR__SET_MEMBERS + FTR__MEMBER_SIZE
+	leaq	FTR__SET_MEMBERS + 2 * FTR__MEMBER_SIZE(%r10), %r8
+1:	cmpq	$0, FTR__MEMBER_ENTRY(%r8)
+	je	.L\fn\()_ran
+	LOAD_KEPT \size
+	movq	%r8, R_KEPT_MEMBER(%rsp)
+	RUN_MEMBER %r8, 0
+	addq	$FTR__MEMBER_SIZE, %r8
+	jmp	1b
+	.endm
+
+/*
+ * The same with a frame pointer.  The stack gets two words:
  *
  *     8(%rsp)    ip
  *     (%rsp)     the member whose handler runs
- *
- * more: these 16 bytes where \base is rsp.
  */
-	.macro	RUN_MANY fn, base, at, frame, more
+	.macro	RUN_MANY fn, frame
 	.balign	64, 0xcc
 .L\fn\()_many:
 	leaq	-16(%rsp), %rsp
-	.if	\more
-	.cfi_def_cfa_offset \frame + 16 + \more
-	.endif
 	andl	$~FTR__MARK_PLAIN, R_MARK(%rcx)
 	leaq	FTR__SET_MEMBERS(%r10), %r8
 	movq	%rdi, 8(%rsp)
@@ -367,15 +403,12 @@
 	call	*FTR__MEMBER_ENTRY(%r8)
 	movq	(%rsp), %r8
 	movq	8(%rsp), %rdi
-	movq	\at + 16 + \more(\base), %rsi
-	leaq	\at - (\frame) + \more(\base), %rcx
+	movq	16(%rbp), %rsi
+	leaq	-(\frame)(%rbp), %rcx
 	addq	$FTR__MEMBER_SIZE, %r8
 	cmpq	$0, FTR__MEMBER_ENTRY(%r8)
 	jne	1b
 	leaq	16(%rsp), %rsp
-	.if	\more
-	.cfi_def_cfa_offset \frame + 16
-	.endif
 	jmp	.L\fn\()_ran
 	.endm
 
@@ -452,7 +485,7 @@
 	ALIGNED_CALL \size, CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
 	.if	\way == CALLED
-	RUN_MANY \fn, %rsp, \size, \size, 16
+	RUN_MANY_NONE \fn, \size
 	.elseif	\way == JUMPED
 	READY_RECORD_ASIDE \fn, %rsp, \size, \size, 0
 	.elseif	\way == EXITS
@@ -665,7 +698,7 @@
 	CALL_OUT ftr__dispatch_notice, FIX_NOTICE
 	jmp	.L\fn\()_outside
 	.if	\way == CALLED
-	RUN_MANY \fn, %rbp, 0, \frame, 0
+	RUN_MANY \fn, \frame
 	.elseif	\way == JUMPED
 	READY_RECORD_ASIDE \fn, %rbp, 0, \frame, 1
 	.elseif	\way == EXITS

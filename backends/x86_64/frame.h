@@ -36,7 +36,7 @@
 #define R_MARK     4
 #define R_WIDTH    5  /* its second byte */
 #define R_GROUP    8
-#define R_ARGS_BP  16 /* args with vectors */
+#define R_ARGS_BP  16 /* args with vectors, or misaligned; else see entry.S */
 
 /* pt_regs, in the order of <asm/ptrace.h>. */
 #define R_PT       24
@@ -69,6 +69,9 @@
 #define R_ABOVE_ARGS (R_PT + R_DI - R_R11)
 #define R_ABOVE_EXIT (R_ABOVE_ARGS + 8)
 #define R_ABOVE_REGS (REGS_SIZE + FTR_X86_64_ROOM)
+
+/* A caller's first instruction, which a jump by its address needs not run. */
+#define FTR_X86_64_LANDING 4
 
 /* In FTR__MARK_OWN. */
 #define FTR_X86_64_MARK_EXIT   0x80 /* args: the caller of an exit made the frame */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Callers, wherever their code lies: threads that are late in one keep their
- * slot (P9), and where the backend makes copies a call runs the near one alone.
+ * slot (P9), where the backend makes copies a call runs the near one alone, and
+ * each hands a call to all groups of a site (H10).
  */
 #include "lib/slot.h"
 #include "lib/thread.h"
@@ -148,6 +149,69 @@ START_TEST(test_a_call_runs_the_near_copy)
 }
 END_TEST
 
+/* --- several groups --------------------------------------------------------------- */
+
+enum { GROUPS = 5 };
+
+static struct {
+	unsigned n;
+	struct ftr_group *group[GROUPS];
+	uintptr_t ip[GROUPS], parent_ip[GROUPS], arg[GROUPS];
+	struct pt_regs *pt[GROUPS];
+	int changed_ip;
+} told;
+
+/** Each handler finds what the one before it left. */
+static __attribute__((target("general-regs-only"))) int handler_told(uintptr_t ip,
+								     uintptr_t parent_ip,
+								     struct ftr_group *group,
+								     struct ftr_regs *regs)
+{
+	unsigned i = told.n++;
+
+	if (i >= GROUPS)
+		return 0;
+	told.group[i] = group;
+	told.ip[i] = ip;
+	told.parent_ip[i] = parent_ip;
+	told.pt[i] = ftr_regs_pt_regs(regs);
+	told.changed_ip |= ftr_regs_set_ip(regs, 0) != -EPERM;
+	told.arg[i] = *(uintptr_t *)ftr_group_data(group);
+	*(uintptr_t *)ftr_group_data(group) += 1;
+	return 0;
+}
+
+/** One group, two, ... of a kind on a site: newest first, each once, and no more. */
+START_TEST(test_every_group_is_told)
+{
+	struct ftr_group *groups[GROUPS];
+	uintptr_t calls = 0, parent = 0, with_regs = kinds[_i] & FTR_GROUP_REGS;
+
+	start();
+	for (unsigned n = 1; n <= GROUPS; n++) {
+		groups[n - 1] = live_attach("told", handler_told, &calls, kinds[_i], site);
+		memset(&told, 0, sizeof(told));
+		calls = 0;
+		ck_assert_int_eq(site(1), 2);
+		ck_assert_uint_eq(told.n, n);
+		for (unsigned i = 0; i < n; i++) {
+			ck_assert_ptr_eq(told.group[i], groups[n - 1 - i]);
+			ck_assert_uint_eq(told.ip[i], told.ip[0]);
+			ck_assert_uint_eq(told.parent_ip[i], told.parent_ip[0]);
+			ck_assert_uint_eq(told.arg[i], i);
+			ck_assert(!told.pt[i] == !with_regs);
+		}
+		ck_assert_ptr_eq(ftr_site_find(told.ip[0]), ftr_site_find((uintptr_t)site));
+		ck_assert_uint_eq(ftr_site_ip(ftr_site_find((uintptr_t)site)), told.ip[0]);
+		parent = told.parent_ip[0] - (uintptr_t)test_every_group_is_told->fn;
+		ck_assert_uint_lt(parent, 4096);
+		ck_assert_int_eq(told.changed_ip, 0);
+	}
+	for (unsigned n = 0; n < GROUPS; n++)
+		live_drop(groups[n]);
+}
+END_TEST
+
 static void add_kinds(Suite *suite, const char *name, const TTest *test)
 {
 	TCase *all = tcase_create(name);
@@ -163,5 +227,6 @@ int main(void)
 
 	add_kinds(suite, "late", test_late_threads_keep_their_slot);
 	add_kinds(suite, "near", test_a_call_runs_the_near_copy);
+	add_kinds(suite, "several", test_every_group_is_told);
 	return live_main(suite);
 }
