@@ -317,14 +317,19 @@ static int check_insn(uintptr_t addr, struct ftr__insn *insn)
 	return 0;
 }
 
+int ftr__boundary_check_replaced(uintptr_t addr)
+{
+	if (!ftr__prologue_covers(addr))
+		return 0;
+	return ftr__fail(EBUSY, "%#lx is where a jump to what replaces its function is",
+			 (unsigned long)addr);
+}
+
 /* Sites are probed as a whole. */
 static int check_pad(const struct ftr__module *m, uintptr_t addr)
 {
 	const struct ftr_site *site = site_from(m, addr);
 
-	if (ftr__prologue_covers(addr))
-		return ftr__fail(EBUSY, "%#lx is where a jump to what replaces its function is",
-				 (unsigned long)addr);
 	if (site > m->sites && addr < site[-1].ip + site[-1].pad)
 		return ftr__fail(EINVAL, "%#lx is inside the site at %#lx", (unsigned long)addr,
 				 (unsigned long)site[-1].ip);
@@ -342,6 +347,8 @@ int ftr__boundary_check(uintptr_t addr, bool unsure, struct ftr__boundary *aroun
 	int result = check_own(around->module, addr);
 	if (!result)
 		result = check_rseq(around->module, addr);
+	if (!result)
+		result = ftr__boundary_check_replaced(addr);
 	if (!result)
 		result = check_pad(around->module, addr);
 	if (result)

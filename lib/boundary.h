@@ -31,9 +31,13 @@ struct ftr__boundary {
  *                before it can't be followed to there
  *   -EPERM       a restartable sequence, the library's own code, the kernel's
  *   -EOPNOTSUPP  it can't run elsewhere
+ *   -EBUSY       see below
  *   -ENOMEM
  */
 int ftr__boundary_check(uintptr_t addr, bool unsure, struct ftr__boundary *around,
 			struct ftr__insn *insn);
+
+/* -EBUSY: a jump to what replaces the function is there. */
+int ftr__boundary_check_replaced(uintptr_t addr);
 
 #endif

@@ -119,8 +119,11 @@ static const struct ftr__runs *latest(const struct ftr__point *point)
 static int add(struct update *u, struct ftr_probe *probe)
 {
 	struct ftr__module *module = ftr__boundary_module(probe->addr);
-	int result = ftr__point_get(module, probe->addr, probe->length, &probe->point);
+	int result = ftr__boundary_check_replaced(probe->addr);
 
+	/* A jump's last byte may be the very one that is expected. */
+	if (!result)
+		result = ftr__point_get(module, probe->addr, probe->length, &probe->point);
 	if (!result && probe->post)
 		result = ftr__point_want_post(probe->point);
 	return result ? result : touch(u, probe->point, with(latest(probe->point), probe));

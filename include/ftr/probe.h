@@ -109,8 +109,10 @@ FTR_API int ftr_probe_new(struct ftr_probe **probe, const struct ftr_probe_optio
  *
  * @return 0;
  *   -EINVAL     not a probe;
- *   -EBUSY      it is enabled already, or a group with FTR_GROUP_SP_OVERLAY holds
- *               its site;
+ *   -EBUSY      it is enabled already, or listed twice; a group with
+ *               FTR_GROUP_SP_OVERLAY holds its site; or its function was replaced
+ *               since it was made, and it is among the instructions that the jump
+ *               covers;
  *   -ENOENT     its module was unloaded, and its symbol is in none;
  *   -EILSEQ     the text does not hold the bytes expected there;
  *   -EAGAIN     somebody blocks SIGTRAP, see above; or as ftr_group_attach();

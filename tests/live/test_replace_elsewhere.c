@@ -251,13 +251,56 @@ START_TEST(test_probes)
 	ck_ok(ftr_probe_disable(probe));
 
 	ck_ok(ftr_replace(plain, replaced, NULL));
-	ck_fails(ftr_probe_enable(probe), -EILSEQ);
+	ck_fails(ftr_probe_enable(probe), -EBUSY);
 	ck_fails(ftr_probe_new(&other, &options), -EBUSY);
 	ck_assert_int_eq(plain(1), 101);
 	ck_ok(ftr_restore(plain));
 	ck_ok(ftr_probe_enable(probe));
 	ck_assert_int_eq(plain(1), 2);
 	ck_assert_uint_eq(hits, 2);
+	ck_ok(ftr_probe_disable(probe));
+	ck_ok(ftr_probe_free(probe));
+}
+END_TEST
+
+/* The jump's last byte, and the one behind it, are those of the instruction that was
+ * there: ff c0. */
+long below(long), last_byte(long);
+#ifdef __x86_64__
+#define ARGUMENT "lea (%rdi), %rax; nop"
+#else
+#define ARGUMENT "mov 4(%esp), %eax"
+#endif
+__asm__(".pushsection .text\n"
+	".globl below, last_byte\n"
+	".type below, @function; .type last_byte, @function\n"
+	"below: mov $101, %eax; ret\n"
+	".size below, . - below\n"
+	"last_byte: " ARGUMENT "; .byte 0xff, 0xc0; ret\n"
+	".size last_byte, . - last_byte\n"
+	".popsection");
+
+/** A probe made before is not written into it. */
+START_TEST(test_probe_at_the_last_byte_of_a_jump)
+{
+	/* Its address on the stack would be taken for a thread's. */
+	static struct ftr_probe_options options = FTR_PROBE_OPTIONS_INIT;
+	const unsigned char *bytes = (const unsigned char *)(uintptr_t)last_byte;
+	struct ftr_probe *probe;
+	unsigned hits = 0;
+
+	options.addr = (uintptr_t)last_byte + 4;
+	options.pre = pre;
+	options.data = &hits;
+	ck_ok(ftr_probe_new(&probe, &options));
+	ck_ok(ftr_replace(last_byte, below, NULL));
+	ck_assert_mem_eq(bytes + 4, "\xff\xc0", 2);
+	ck_fails(ftr_probe_enable(probe), -EBUSY);
+	ck_assert_int_eq(last_byte(1), 101);
+	ck_ok(ftr_restore(last_byte));
+	ck_ok(ftr_probe_enable(probe));
+	ck_assert_int_eq(last_byte(1), 2);
+	ck_assert_uint_eq(hits, 1);
 	ck_ok(ftr_probe_disable(probe));
 	ck_ok(ftr_probe_free(probe));
 }
@@ -389,6 +432,7 @@ int main(void)
 	LIVE_CASE(suite, test_all_or_none, 30);
 	LIVE_CASE(suite, test_no_room, 30);
 	LIVE_CASE(suite, test_probes, 30);
+	LIVE_CASE(suite, test_probe_at_the_last_byte_of_a_jump, 30);
 	LIVE_CASE(suite, test_a_thread_stands_there, 60);
 	LIVE_CASE(suite, test_patched_under_load, 120);
 	return live_main(suite);
