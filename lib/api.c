@@ -51,7 +51,7 @@ FTR_API const char *ftr_strerror(int error)
 	case ENOSPC: return "no room for trampolines within reach";
 	case ENOSYS: return "the kernel lacks membarrier SYNC_CORE";
 	case EOPNOTSUPP: return "not available in this version or on this machine";
-	case EPERM: return "the group was not made with FTR_GROUP_IPMODIFY";
+	case EPERM: return "protected code, or a group without FTR_GROUP_IPMODIFY";
 	case ETIMEDOUT: return "a thread stayed inside a handler";
 	default: return "unknown error";
 	}
