@@ -9,15 +9,16 @@
  *     loop  target         loop 1f; jmp 2f; 1: jmp target; 2:
  *     call  target         push next; jmp target
  *     call  *%reg          push next; jmp *%reg
- *     call  *memory        lea -8(sp), sp; push memory; next to 8(sp);
- *                          lea 8(sp), sp; jmp *-8(sp)
+ *     call  *memory        lea -128(sp), sp; push memory; next to 128(sp);
+ *                          lea 128(sp), sp; jmp *-128(sp)
  *     syscall              syscall; next to rcx
  *     op    d(%rip)        op d'(%rip), or, with a register that op has no use
  *                          for: lea -128(sp), sp; push reg; address to reg;
  *                          op (reg); pop reg; lea 128(sp), sp
  *
- * A call by memory reads it before it pushes: it may lie where is pushed to.
- * Below sp, where i386 keeps nothing, the target is returned to instead.
+ * A call by memory reads it before it pushes: it may lie where is pushed to.  What
+ * it read goes below the caller's red zone, and is in that of the callee when it
+ * is jumped to.  i386 keeps nothing below sp, and returns to it instead.
  * lea and mov change no flags.
  */
 #include "backends/x86/relocate.h"
@@ -400,16 +401,17 @@ static const char *put_call_via(struct ftr__x86_out *out, const struct ftr__x86_
 		put_via(out, insn, FF_JMP, 0);
 		return NULL;
 	}
-	ftr__x86_put_sp(out, -WORD);
-	ftr__x86_put_push_via(out, insn, WORD);
-	ftr__x86_put_store(out, WORD, next);
-	if (WORD == 4) {
+	int32_t lowered = RED_ZONE ? RED_ZONE : WORD;
+	ftr__x86_put_sp(out, -lowered);
+	ftr__x86_put_push_via(out, insn, lowered);
+	ftr__x86_put_store(out, lowered, next);
+	if (!RED_ZONE) {
 		put1(out, 0xc3);
 		return NULL;
 	}
-	ftr__x86_put_sp(out, WORD);
+	ftr__x86_put_sp(out, lowered);
 	step(out, WORD);
-	ftr__x86_put(out, "\xff\x64\x24\xf8", 4); /* jmp *-8(%rsp) */
+	ftr__x86_put(out, "\xff\x64\x24\x80", 4); /* jmp *-128(%rsp) */
 	return NULL;
 }
 

@@ -142,7 +142,7 @@ END_TEST
 static const struct {
 	const char *name;
 	uint8_t n, in[15];
-	uint8_t out_n, out[40]; /* out_n 0: refused */
+	uint8_t out_n, out[48]; /* out_n 0: refused */
 } rows[] = {
 #define ROW(name, in, out) { name, sizeof(in) - 1, in, sizeof(out) - 1, out }
 	ROW("push", "\x55", "\x55"),
@@ -173,8 +173,9 @@ static const struct {
 	    "\xc7\x05\x00\xf1\xff\xff\x01\x02\x03\x04"),
 	ROW("syscall", "\x0f\x05", "\x0f\x05\x48\xb9\x02\x10\0\0\0\0\0\0"),
 	ROW("call *8(%rsp)", "\xff\x54\x24\x08",
-	    "\x48\x8d\x64\x24\xf8" "\xff\xb4\x24\x10\0\0\0" "\xc7\x84\x24\x08\0\0\0\x04\x10\0\0"
-	    "\xc7\x84\x24\x0c\0\0\0\0\0\0\0" ""),
+	    "\x48\x8d\x64\x24\x80" "\xff\xb4\x24\x88\0\0\0" "\xc7\x84\x24\x80\0\0\0\x04\x10\0\0"
+	    "\xc7\x84\x24\x84\0\0\0\0\0\0\0" "\x48\x8d\xa4\x24\x80\0\0\0"
+	    "\xff\x64\x24\x80"),
 	ROW("jmp *%rax", "\xff\xe0", "\xff\xe0"),
 #else
 	ROW("call *8(%esp)", "\xff\x54\x24\x08",

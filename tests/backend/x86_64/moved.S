@@ -39,6 +39,7 @@ count:	.quad	0
 	.section .data.rel, "aw", @progbits
 to_helper: .quad helper
 to_away: .quad	away
+to_keeper: .quad keeper
 
 	.text
 	.balign	16
@@ -46,6 +47,13 @@ helper:	lea	3(%rdi), %rax
 	ret
 /* Where a tail call goes. */
 away:	lea	7(%rdi), %rax
+	ret
+
+/* The red zone of its caller: 8 more than in its own, and one beyond that. */
+keeper:	mov	-8(%rsp), %rdx
+	add	-16(%rsp), %rdx
+	add	-120(%rsp), %rdx
+	lea	(%rdx,%rdx,2), %rax
 	ret
 
 BEGIN rip_load
@@ -225,6 +233,18 @@ BEGIN call_by_red_zone
 	add	$8, %rsp
 	ret
 END call_by_red_zone
+
+/* What is called finds the caller's red zone as that left it. */
+BEGIN call_that_keeps_the_red_zone
+	lea	to_helper(%rip), %rax
+	mov	%rdi, -16(%rsp)
+	mov	%rdi, -24(%rsp)
+	mov	%rdi, -128(%rsp)
+	call	*to_keeper-to_helper(%rax)
+	call	*to_keeper(%rip)
+	add	%rdx, %rax
+	ret
+END call_that_keeps_the_red_zone
 
 BEGIN call_by_red_zone_index
 	lea	helper(%rip), %rax
