@@ -204,9 +204,17 @@ static bool cuts_target(const struct ftr__x86_insn *insn, const ZydisDecodedInst
 	       (z->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !z->raw.rex.W;
 }
 
+/* `int 3`, of two bytes. */
+enum { BREAKPOINT = 3 };
+
 static void take_special(struct ftr__x86_insn *insn, const ZydisDecodedInstruction *z)
 {
 	switch (z->mnemonic) {
+	case ZYDIS_MNEMONIC_INT:
+		if (z->raw.imm[0].value.u != BREAKPOINT)
+			break;
+		/* fall through */
+	case ZYDIS_MNEMONIC_INT1:
 	case ZYDIS_MNEMONIC_INT3:
 		insn->refused = "a breakpoint";
 		insn->no_code = true;

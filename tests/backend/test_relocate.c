@@ -159,6 +159,8 @@ static const struct {
 	ROW("call *%eax", "\xff\xd0", "\x68\x02\x10\x00\x00\xff\xe0"),
 	ROW("int 0x80", "\xcd\x80", "\xcd\x80"),
 	ROW("int3", "\xcc", ""),
+	ROW("int 3", "\xcd\x03", ""),
+	ROW("int1", "\xf1", ""),
 	ROW("ud2", "\x0f\x0b", ""),
 	ROW("xbegin", "\xc7\xf8\x00\x00\x00\x00", ""),
 	ROW("call far *(%eax)", "\xff\x18", ""),
