@@ -235,6 +235,9 @@ struct ftr_backend {
 	/* Whether the latest exception of the thread was a breakpoint's: false
 	 * of a thread that never met one. */
 	bool (*trap_raised)(const void *ucontext);
+	/* Whether the signal tells of an overflow, which leaves the address behind
+	 * the instruction that finds it. */
+	bool (*trap_overflowed)(const void *ucontext);
 	uintptr_t (*trap_sp)(const void *ucontext);
 	void (*trap_resume)(void *ucontext, uintptr_t ip);
 	uintptr_t (*trap_ip)(const void *ucontext);

@@ -11,13 +11,14 @@
 
 #include "lib/chain.h"
 
-bool (*ftr__fault_locate)(uintptr_t ip, struct ftr__fault_place *place);
+bool (*ftr__fault_locate)(uintptr_t ip, bool behind, struct ftr__fault_place *place);
 ftr__counter ftr__fault_count;
 
 static void handler(int sig, siginfo_t *info, void *ucontext);
 
 #define CHAIN(signal) { .sig = signal, .handler = handler, .as_predecessor = true, .raised = true }
-static struct ftr__chain chains[] = { CHAIN(SIGSEGV), CHAIN(SIGBUS), CHAIN(SIGFPE), CHAIN(SIGILL) };
+static struct ftr__chain chains[] = { CHAIN(SIGSEGV), CHAIN(SIGBUS), CHAIN(SIGFPE), CHAIN(SIGILL),
+				       CHAIN(SIGSYS) };
 
 FTR__BARE static struct ftr__chain *chain_of(int sig)
 {
@@ -28,18 +29,30 @@ FTR__BARE static struct ftr__chain *chain_of(int sig)
 	return &chains[i];
 }
 
-/* SIGFPE and SIGILL tell of the instruction, the others of memory (sigaction(2)). */
+/* SIGFPE and SIGILL tell of the instruction, SIGSYS of what is behind it (and where
+ * the others have their si_addr), the others of memory (sigaction(2)). */
 FTR__BARE static void tell_original(int sig, siginfo_t *info, uintptr_t copy, uintptr_t original)
 {
-	if ((sig == SIGFPE || sig == SIGILL) && (uintptr_t)info->si_addr == copy)
+	if (sig != SIGSEGV && sig != SIGBUS && (uintptr_t)info->si_addr == copy)
 		info->si_addr = (void *)original;
+}
+
+/* A system call that a seccomp(2) filter refuses, and an overflow, leave the address
+ * behind the instruction. */
+FTR__BARE static bool find(int sig, const siginfo_t *info, const void *ucontext,
+			   struct ftr__fault_place *place)
+{
+	bool behind = sig == SIGSYS || ftr__backend->trap_overflowed(ucontext);
+
+	return !ftr__was_sent(info) && ftr__fault_locate &&
+	       ftr__fault_locate(ftr__backend->trap_ip(ucontext), behind, place);
 }
 
 FTR__BARE static void handler(int sig, siginfo_t *info, void *ucontext)
 {
 	uintptr_t ip = ftr__backend->trap_ip(ucontext);
 	struct ftr__fault_place place;
-	bool ours = !ftr__was_sent(info) && ftr__fault_locate && ftr__fault_locate(ip, &place);
+	bool ours = find(sig, info, ucontext, &place);
 
 	if (ours) {
 		ftr__count(&ftr__fault_count);

@@ -70,10 +70,24 @@ FTR__BARE static enum ftr__trap_claim claim(uintptr_t addr, uintptr_t *to)
 	return FTR__FETCH(point->enabled) ? FTR__TRAP_OURS : FTR__TRAP_FORMER;
 }
 
-/* A fault in a detour, before or in its instruction. */
-FTR__BARE static bool locate(uintptr_t ip, struct ftr__fault_place *place)
+/* All registers are as they should be. */
+static const struct ftr__moved_step none = { .reg = UINT8_MAX };
+
+/* An instruction that is done, and is in the detour as it was in the program. */
+FTR__BARE static bool locate_behind(const struct ftr__point *point,
+				    const struct ftr__detour_map *map, uintptr_t ip,
+				    uintptr_t start, struct ftr__fault_place *place)
 {
-	static const struct ftr__moved_step none;
+	if (ip != start + map->insn + map->length)
+		return false;
+	*place = (struct ftr__fault_place){ .ip = point->addr + map->length, .again = ip,
+					    .step = &none };
+	return true;
+}
+
+/* A fault in a detour, before or in its instruction. */
+FTR__BARE static bool locate(uintptr_t ip, bool behind, struct ftr__fault_place *place)
+{
 	uintptr_t start;
 	const struct ftr__point *point = ftr__detour_find(ip, &start);
 
@@ -81,6 +95,8 @@ FTR__BARE static bool locate(uintptr_t ip, struct ftr__fault_place *place)
 		return false;
 	const struct ftr__detour_map *map = start == point->pre ? &point->pre_map : &point->post_map;
 	unsigned offset = (unsigned)(ip - start);
+	if (behind)
+		return locate_behind(point, map, ip, start, place);
 	if (offset >= map->insn_end)
 		return false;
 	place->step = &none;

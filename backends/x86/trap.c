@@ -36,12 +36,18 @@ bool ftr__x86_shadow_stack(void)
 	return ssp != 0;
 }
 
-/* The kernel keeps the number until the next exception. */
+/* Exceptions; the kernel keeps the number until the next one. */
+enum { BREAKPOINT = 3, OVERFLOW = 4 };
+
 FTR__BARE bool ftr__x86_trap_raised(const void *ucontext)
 {
-	enum { BREAKPOINT = 3 };
-
 	return ftr__x86_gregs(ucontext)[REG_TRAPNO] == BREAKPOINT;
+}
+
+/* The address behind into, or int (SDM volume 3, "Interrupt 4—Overflow Exception"). */
+FTR__BARE bool ftr__x86_trap_overflowed(const void *ucontext)
+{
+	return ftr__x86_gregs(ucontext)[REG_TRAPNO] == OVERFLOW;
 }
 
 FTR__BARE uintptr_t ftr__x86_trap_ip(const void *ucontext)

@@ -26,6 +26,7 @@ uintptr_t ftr__x86_trap_address(const void *ucontext);
 uintptr_t ftr__x86_trap_sp(const void *ucontext);
 void ftr__x86_trap_resume(void *ucontext, uintptr_t ip);
 bool ftr__x86_trap_raised(const void *ucontext);
+bool ftr__x86_trap_overflowed(const void *ucontext);
 uintptr_t ftr__x86_trap_ip(const void *ucontext);
 void ftr__x86_trap_undo(void *ucontext, const struct ftr__moved_step *step);
 

@@ -610,6 +610,7 @@ static const struct ftr_backend backend = {
 			sizeof detour_gcc_cfi },
 	.trap_address = ftr__x86_trap_address,
 	.trap_raised = ftr__x86_trap_raised,
+	.trap_overflowed = ftr__x86_trap_overflowed,
 	.trap_ip = ftr__x86_trap_ip,
 	.trap_undo = ftr__x86_trap_undo,
 	.trap_sp = ftr__x86_trap_sp,

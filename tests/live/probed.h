@@ -20,13 +20,20 @@ extern const char probed_mixed_end[], probed_add_middle[], probed_add_next[], pr
 	probed_sp_insn[], probed_calls_insn[], probed_calls_next[], probed_calls_ret[],
 	probed_nested_insn[], probed_nested_ret[],
 	probed_branch_insn[], probed_branch_next[], probed_branch_target[], probed_int3[],
+	probed_copy_insn[], probed_overflow_insn[], probed_overflow_next[], probed_illegal_insn[],
+	probed_illegal_next[], probed_system_insn[], probed_system_next[], probed_spawn_insn[],
+	probed_spawn_exit[], probed_restorer_insn[], probed_far_iret[], probed_far_ret[],
+	probed_steps_set[], probed_steps_first[],
 	probed_ud2[], probed_xbegin[], probed_unknown[], probed_unknown_middle[],
 	probed_rseq_start[], probed_rseq_middle[], probed_rseq_commit[], probed_rseq_abort[];
 void probed_call(live_fn fn);
 long probed_mixed(long), probed_add(long), probed_nested(long), probed_many(long), probed_load(const long *),
 	probed_divide(long, long), probed_read(long fd, void *to, size_t n),
 	probed_call_via(long (*const *)(void)), probed_sp(long), probed_calls(long, long (*)(long)),
-	probed_branch(long), probed_no_code(void), probed_rseq(long);
+	probed_branch(long), probed_no_code(void), probed_rseq(long),
+	probed_copy(void *to, const void *from, size_t n), probed_overflow(long),
+	probed_illegal(long), probed_system(long nr, ...), probed_spawn(long nr, long, long),
+	probed_restorer(void), probed_far(void), probed_steps(long);
 
 /** How many bytes of instructions probed_many() has. */
 enum { PROBED_MANY = 10000 };

@@ -191,6 +191,126 @@
 1:	ret
 	end	probed_branch
 
+/* Bytes from its second argument to its first; how many of its third are left. */
+	function probed_copy
+	push	%esi
+	push	%edi
+	mov	12(%esp), %edi
+	mov	16(%esp), %esi
+	mov	20(%esp), %ecx
+	label	probed_copy_insn
+	rep movsb
+	mov	%ecx, %eax
+	pop	%edi
+	pop	%esi
+	ret
+	end	probed_copy
+
+/* Its argument and one, behind an overflow. */
+	function probed_overflow
+	mov	$0x7fffffff, %eax
+	inc	%eax
+	mov	4(%esp), %eax
+	label	probed_overflow_insn
+	into
+	label	probed_overflow_next
+	inc	%eax
+	ret
+	end	probed_overflow
+
+/* Its argument and one, behind what is undefined outside of system management. */
+	function probed_illegal
+	mov	4(%esp), %eax
+	label	probed_illegal_insn
+	rsm
+	label	probed_illegal_next
+	inc	%eax
+	ret
+	end	probed_illegal
+
+/* A system call with three arguments. */
+	function probed_system
+	push	%ebx
+	mov	8(%esp), %eax
+	mov	12(%esp), %ebx
+	mov	16(%esp), %ecx
+	mov	20(%esp), %edx
+	label	probed_system_insn
+	int	$0x80
+	label	probed_system_next
+	pop	%ebx
+	ret
+	end	probed_system
+
+/* One that returns twice, with two arguments; the child exits with 7, at once. */
+	function probed_spawn
+	push	%ebx
+	push	%esi
+	push	%edi
+	mov	16(%esp), %eax
+	mov	20(%esp), %ebx
+	mov	24(%esp), %ecx
+	xor	%edx, %edx
+	xor	%esi, %esi
+	xor	%edi, %edi
+	label	probed_spawn_insn
+	int	$0x80
+	test	%eax, %eax
+	jnz	1f
+	mov	$7, %ebx
+	mov	$1, %eax	/* exit */
+	label	probed_spawn_exit
+	int	$0x80
+1:	pop	%edi
+	pop	%esi
+	pop	%ebx
+	ret
+	end	probed_spawn
+
+/* Where a signal's handler returns to. */
+	function probed_restorer
+	mov	$173, %eax	/* rt_sigreturn */
+	label	probed_restorer_insn
+	int	$0x80
+	end	probed_restorer
+
+/* 5, by way of an interrupt's return and a far one. */
+	function probed_far
+	call	9f
+9:	pop	%ecx
+	pushfl
+	push	%cs
+	lea	1f-9b(%ecx), %eax
+	push	%eax
+	label	probed_far_iret
+	iret
+	ud2
+1:	push	%cs
+	lea	2f-9b(%ecx), %eax
+	push	%eax
+	label	probed_far_ret
+	lret
+	ud2
+2:	mov	$5, %eax
+	ret
+	end	probed_far
+
+/* Its argument and two, with the trap flag set for a while. */
+	function probed_steps
+	mov	4(%esp), %eax
+	pushfl
+	orl	$0x100, (%esp)
+	label	probed_steps_set
+	popfl
+	label	probed_steps_first
+	inc	%eax
+	pushfl
+	andl	$~0x100, (%esp)
+	popfl
+	inc	%eax
+	ret
+	end	probed_steps
+
 	function probed_no_code
 	xor	%eax, %eax
 	ret

@@ -204,6 +204,119 @@ word:	.quad	5
 1:	ret
 	end	probed_branch
 
+/* Bytes from its second argument to its first; how many of its third are left. */
+	function probed_copy
+	mov	%rdx, %rcx
+	label	probed_copy_insn
+	rep movsb
+	mov	%rcx, %rax
+	ret
+	end	probed_copy
+
+/* Its argument and one, behind an overflow. */
+	function probed_overflow
+	mov	%rdi, %rax
+	label	probed_overflow_insn
+	int	$4
+	label	probed_overflow_next
+	inc	%rax
+	ret
+	end	probed_overflow
+
+/* Its argument and one, behind what is undefined outside of system management. */
+	function probed_illegal
+	mov	%rdi, %rax
+	label	probed_illegal_insn
+	rsm
+	label	probed_illegal_next
+	inc	%rax
+	ret
+	end	probed_illegal
+
+/* A system call with three arguments: the result, and whether rcx is as the kernel
+ * leaves it. */
+	function probed_system
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	mov	%rcx, %rdx
+	label	probed_system_insn
+	syscall
+	label	probed_system_next
+	lea	probed_system_next(%rip), %rdx
+	cmp	%rdx, %rcx
+	je	1f
+	mov	$-1000, %rax
+1:	ret
+	end	probed_system
+
+/* One that returns twice, with two arguments; the child exits with 7, at once. */
+	function probed_spawn
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	xor	%edx, %edx
+	xor	%r10d, %r10d
+	xor	%r8d, %r8d
+	label	probed_spawn_insn
+	syscall
+	test	%rax, %rax
+	jnz	1f
+	mov	$7, %edi
+	mov	$60, %eax	/* exit */
+	label	probed_spawn_exit
+	syscall
+1:	ret
+	end	probed_spawn
+
+/* Where a signal's handler returns to. */
+	function probed_restorer
+	mov	$15, %eax	/* rt_sigreturn */
+	label	probed_restorer_insn
+	syscall
+	end	probed_restorer
+
+/* 5, by way of an interrupt's return and a far one. */
+	function probed_far
+	mov	%rsp, %rcx
+	mov	%ss, %eax
+	push	%rax
+	push	%rcx
+	pushfq
+	mov	%cs, %eax
+	push	%rax
+	lea	1f(%rip), %rax
+	push	%rax
+	label	probed_far_iret
+	iretq
+	ud2
+1:	mov	%cs, %eax
+	push	%rax
+	lea	2f(%rip), %rax
+	push	%rax
+	label	probed_far_ret
+	lretq
+	ud2
+2:	mov	$5, %eax
+	ret
+	end	probed_far
+
+/* Its argument and two, with the trap flag set for a while. */
+	function probed_steps
+	mov	%rdi, %rax
+	pushfq
+	orq	$0x100, (%rsp)
+	label	probed_steps_set
+	popfq
+	label	probed_steps_first
+	inc	%rax
+	pushfq
+	andq	$~0x100, (%rsp)
+	popfq
+	inc	%rax
+	ret
+	end	probed_steps
+
 	function probed_no_code
 	xor	%eax, %eax
 	ret
