@@ -9,6 +9,7 @@ probe_tests = \
 	tests/live/test_probe_life \
 	tests/live/test_probe_site \
 	tests/live/test_probe_stress \
+	tests/live/test_probe_system \
 	tests/live/test_probe_unwind
 if BACKEND_I386
 probe_tests += tests/live/i386/test_probe_image
@@ -56,6 +57,10 @@ tests_live_test_probe_stress_SOURCES = tests/live/test_probe_stress.c $(arch_pro
 	$(probed_sources)
 tests_live_test_probe_stress_CPPFLAGS = $(stress_cppflags)
 tests_live_test_probe_stress_LDADD = $(stress_lib) -ldl
+tests_live_test_probe_system_SOURCES = tests/live/test_probe_system.c tests/live/visitor.h \
+	$(arch_probed) $(probed_sources)
+tests_live_test_probe_system_CPPFLAGS = $(stress_cppflags)
+tests_live_test_probe_system_LDADD = $(stress_lib)
 tests_live_test_probe_unwind_SOURCES = tests/live/test_probe_unwind.c $(live_step) $(arch_probed) \
 	$(probed_sources)
 tests_live_test_probe_unwind_CPPFLAGS = $(stress_cppflags)

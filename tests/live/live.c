@@ -76,7 +76,7 @@ bool live_waits_in(pid_t tid, long number)
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)tid);
 	fd = open(path, O_RDONLY);
 	if (fd < 0)
 		return false;

@@ -92,7 +92,8 @@ static inline int live_idle(live_fn fn)
 /** The calling thread's id, by a plain system call. */
 pid_t live_tid(void);
 
-/** Whether the thread of this id waits in the system call of this number. */
+/** Whether the thread of this id, of this process or a child of it, waits in the system
+ *  call of this number. */
 bool live_waits_in(pid_t tid, long number);
 
 /** Threads that call `turn` over and over until they are stopped. */
