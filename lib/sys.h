@@ -50,7 +50,8 @@ static inline int ftr__sys_sigprocmask(int how, const void *set, void *old)
  */
 static inline uint64_t ftr__sys_block_signals(void)
 {
-	static const int synchronous[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
+	static const int synchronous[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE,
+					   SIGSYS };
 	uint64_t all = ~(uint64_t)0, old = 0;
 
 	for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
