@@ -18,6 +18,12 @@ struct ftr_group ftr__probe_rights = {
 	.name = (char *)"probe"
 };
 
+/* A call returns to where its shadow stack says (R6). */
+static struct ftr_group rights_to_stay = {
+	.member = { .group = &rights_to_stay, .flags = FTR_GROUP_REGS | FTR_GROUP_ALL_VECTORS },
+	.name = (char *)"probe"
+};
+
 FTR__BARE static void miss(struct ftr_probe *probe)
 {
 	ftr__count(&probe->missed);
@@ -135,17 +141,18 @@ FTR__BARE void ftr__probe_post(struct ftr_regs *regs, struct ftr__point *point)
 /* --- sites ------------------------------------------------------------------------- */
 
 /* ip is the probed address for pre, what is behind the instruction for post, and
- * where the site goes on in the end: unless pre said otherwise. */
+ * where the site goes on in the end: unless pre said otherwise, and may. */
 FTR__BARE int ftr__probe_ride(uintptr_t site_ip, uintptr_t parent_ip, struct ftr_group *group,
 			      struct ftr_regs *regs)
 {
 	struct ftr_probe *probe = group->data;
 	uintptr_t ip = ftr__backend->regs_ip(regs);
+	bool stays = ftr__backend->shadow_stack();
 
-	((struct ftr__regs_head *)regs)->group = &ftr__probe_rights;
+	((struct ftr__regs_head *)regs)->group = stays ? &rights_to_stay : &ftr__probe_rights;
 	ftr__count(&probe->hits);
 	ftr__backend->regs_set_ip(regs, probe->addr);
-	if (probe->pre && probe->pre(probe, regs))
+	if (probe->pre && probe->pre(probe, regs) && !stays)
 		return 0;
 	if (probe->post) {
 		ftr__backend->regs_set_ip(regs, probe->next_ip);

@@ -24,7 +24,7 @@ FTR__BARE void ftr__x86_trap_resume(void *ucontext, uintptr_t ip)
 }
 
 /* rdssp: a nop where there is none (SDM volume 2, "RDSSPD/RDSSPQ"). */
-bool ftr__x86_shadow_stack(void)
+FTR__BARE bool ftr__x86_shadow_stack(void)
 {
 	uintptr_t ssp = 0;
 

@@ -79,11 +79,88 @@ START_TEST(test_entries_work_without_breakpoints)
 }
 END_TEST
 
+/* --- probes ---------------------------------------------------------------------- */
+
+static struct ftr_probe *new_probe(uintptr_t at, ftr_pre_fn pre, unsigned *calls)
+{
+	struct ftr_probe_options options = FTR_PROBE_OPTIONS_INIT;
+	struct ftr_probe *probe;
+
+	options.addr = at;
+	options.pre = pre;
+	options.data = calls;
+	ck_ok(ftr_probe_new(&probe, &options));
+	return probe;
+}
+
+static int pre_count(struct ftr_probe *probe, struct ftr_regs *regs)
+{
+	++*(unsigned *)ftr_probe_data(probe);
+	return 0;
+}
+
+/* A moved call is a push and a jump. */
+START_TEST(test_breakpoints_of_probes_are_refused)
+{
+	unsigned calls = 0;
+	live_fn site = live_sites[0];
+	struct ftr_probe *probe = new_probe((uintptr_t)site + 5, pre_count, &calls);
+
+	ck_assert_int_eq(ftr_probe_kind(probe), FTR_PROBE_BREAKPOINT);
+	shadowed = true;
+	ck_fails(ftr_probe_enable(probe), -EOPNOTSUPP);
+	ck_assert_int_eq(site(1), 2);
+	ck_assert_uint_eq(calls, 0);
+	shadowed = false;
+	ck_ok(ftr_probe_enable(probe));
+	ck_assert_int_eq(site(1), 2);
+	ck_assert_uint_eq(calls, 1);
+	ck_ok(ftr_probe_disable(probe));
+	ck_ok(ftr_probe_free(probe));
+}
+END_TEST
+
+static long elsewhere(void)
+{
+	return 100;
+}
+
+static int pre_go(struct ftr_probe *probe, struct ftr_regs *regs)
+{
+	++*(unsigned *)ftr_probe_data(probe);
+	ck_assert_int_eq(ftr_regs_set_ip(regs, (uintptr_t)elsewhere), shadowed ? -EPERM : 0);
+	return 1;
+}
+
+/* By its call, which returns where it is to. */
+START_TEST(test_probes_ride_on_sites)
+{
+	unsigned calls = 0;
+	live_fn site = live_sites[0];
+	struct ftr_probe *probe;
+
+	live_poke("atomic");
+	probe = new_probe((uintptr_t)site, pre_go, &calls);
+	shadowed = true;
+	ck_assert_int_eq(ftr_probe_kind(probe), FTR_PROBE_SITE);
+	ck_ok(ftr_probe_enable(probe));
+	ck_assert_int_eq(site(1), 2);
+	ck_assert_uint_eq(calls, 1);
+	shadowed = false;
+	ck_assert_int_eq(site(1), 100);
+	ck_ok(ftr_probe_disable(probe));
+	ck_assert(live_idle(site));
+	ck_ok(ftr_probe_free(probe));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("shadow");
 
 	LIVE_CASE(suite, test_exits_and_changed_returns_are_refused, 10);
+	LIVE_CASE(suite, test_breakpoints_of_probes_are_refused, 10);
+	LIVE_CASE(suite, test_probes_ride_on_sites, 10);
 	LIVE_LOOP(suite, test_entries_work_without_breakpoints, 0, CASES, 10);
 	return live_main(suite);
 }
