@@ -6,6 +6,7 @@ probe_tests = \
 	tests/backend/test_relocate \
 	tests/live/test_probe \
 	tests/live/test_probe_faults \
+	tests/live/test_probe_libc \
 	tests/live/test_probe_life \
 	tests/live/test_probe_site \
 	tests/live/test_probe_stress \
@@ -38,6 +39,9 @@ tests_live_test_probe_faults_SOURCES = tests/live/test_probe_faults.c $(arch_pro
 	$(probed_sources)
 tests_live_test_probe_faults_CPPFLAGS = $(stress_cppflags)
 tests_live_test_probe_faults_LDADD = $(stress_lib)
+tests_live_test_probe_libc_SOURCES = tests/live/test_probe_libc.c $(arch_probed) $(probed_sources)
+tests_live_test_probe_libc_CPPFLAGS = $(stress_cppflags)
+tests_live_test_probe_libc_LDADD = $(stress_lib)
 tests_live_test_probe_life_SOURCES = tests/live/test_probe_life.c tests/live/visitor.h \
 	tests/live/load.c tests/live/load.h tests/live/plugin.h $(arch_probed) $(probed_sources)
 tests_live_test_probe_life_CPPFLAGS = $(plugin_cppflags) $(arch_cppflags)

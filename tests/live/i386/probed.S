@@ -51,6 +51,18 @@
 	i	test %ecx, %ecx
 	i	jz 1f
 	i	nopw %cs:0x12345678(%eax,%eax,1)
+	/* With what could begin instructions inside of others. */
+	.rept	5
+	i	movl $0xe8cc90c3, %edx
+	i	imul $0x90909090, (%esp), %ecx
+	i	xadd %edx, %ecx
+	i	nop
+	i	cmpl $-128, %gs:0
+	i	jmp 2f
+2:	i	test $0xc3900f5b, %edx
+	i	lea 0x5b5d5fc3(%esp,%ecx,8), %edx
+	i	movl $0x90c3cce8, (%esp)
+	.endr
 1:	i	leave
 	i	ret
 	label	probed_mixed_end

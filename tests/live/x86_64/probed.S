@@ -55,6 +55,17 @@ word:	.quad	5
 	i	test %rdi, %rdi
 	i	jz 1f
 	i	nopw %cs:0x12345678(%rax,%rax,1)
+	/* With what could begin instructions inside of others. */
+	.rept	4
+	i	movabs $0xe8cc90c3e9eb74c3, %rdx
+	i	imul $0x90909090, word(%rip), %ecx
+	i	xadd %r8, %rdx
+	i	nop
+	i	cmpl $-128, %fs:0
+	i	jmp 2f
+2:	i	test $0xc3900f5b, %r9d
+	i	movdqu -24(%rsp), %xmm15
+	.endr
 1:	i	pop %rbp
 	i	ret
 	label	probed_mixed_end
