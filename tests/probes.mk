@@ -87,5 +87,8 @@ tests_differential_differential_CPPFLAGS = $(stress_cppflags)
 tests_differential_differential_LDADD = $(stress_core) -ldl
 differential: tests/differential/differential$(EXEEXT)
 	tests/differential/differential$(EXEEXT)
+# The stress for so long.
+probe-stress: tests/live/test_probe_stress$(EXEEXT)
+	FTR_TEST_SECONDS=$(SECONDS) tests/live/test_probe_stress$(EXEEXT)
 endif
-.PHONY: differential
+.PHONY: differential probe-stress

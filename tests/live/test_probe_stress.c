@@ -2,13 +2,16 @@
 /*
  * B2, P2, P7, H8: a thousand probes anywhere in zlib come and go in batches while
  * two threads compress and decompress with it, and a third interrupts them by
- * signals: data goes round, no signal is astray.  FTR_TEST_ROUNDS makes it longer.
+ * signals: data goes round, no signal is astray.  It goes on for FTR_TEST_SECONDS, if
+ * that is set (make probe-stress SECONDS=60), and for FTR_TEST_ROUNDS per cent of its
+ * rounds.
  */
 #include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "tests/live/probed.h"
 
@@ -115,10 +118,17 @@ static void choose(struct ftr_probe **chosen, unsigned long round)
 		chosen[i] = probes[(i * step + round) % n_probes];
 }
 
+static bool is_over(time_t until)
+{
+	return time(NULL) >= until;
+}
+
 START_TEST(test_probes_come_and_go_in_zlib)
 {
 	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
 	unsigned long round, rounds = live_rounds(40);
+	const char *seconds = getenv("FTR_TEST_SECONDS");
+	time_t until = time(NULL) + (seconds ? atol(seconds) : 0);
 	struct ftr_probe *chosen[AT_ONCE];
 	pthread_t interrupter;
 	size_t i;
@@ -131,7 +141,7 @@ START_TEST(test_probes_come_and_go_in_zlib)
 	live_worker_start(&workers[0], turn, NULL);
 	live_worker_start(&workers[1], turn, workers);
 	ck_assert_int_eq(pthread_create(&interrupter, NULL, interrupt, NULL), 0);
-	for (round = 0; round < rounds; round++) {
+	for (round = 0; round < rounds || !is_over(until); round++) {
 		choose(chosen, round);
 		ck_ok(ftr_probe_enable_many(chosen, AT_ONCE));
 		if (round % 4 == 0)
@@ -151,6 +161,8 @@ START_TEST(test_probes_come_and_go_in_zlib)
 	ck_assert_uint_gt(pres, 0);
 	ck_assert_uint_gt(posts, 0);
 	ck_assert_uint_gt(interruptions, 0);
+	printf("%lu rounds of %d probes of %zu; %lu hits before and %lu behind; %lu and %lu turns\n",
+	       round, AT_ONCE, n_probes, pres, posts, workers[0].turns, workers[1].turns);
 	for (i = 0; i < n_probes; i++)
 		ck_ok(ftr_probe_free(probes[i]));
 }
@@ -160,6 +172,7 @@ int main(void)
 {
 	void *handle = dlopen("libz.so.1", RTLD_NOW);
 	Suite *suite = suite_create("probe stress");
+	const char *seconds = getenv("FTR_TEST_SECONDS");
 
 	if (!handle) {
 		printf("SKIP: no libz.so.1 (zlib1g)\n");
@@ -167,6 +180,7 @@ int main(void)
 	}
 	z_compress = (__typeof__(z_compress))dlsym(handle, "compress");
 	z_uncompress = (__typeof__(z_uncompress))dlsym(handle, "uncompress");
-	LIVE_CASE(suite, test_probes_come_and_go_in_zlib, 600);
+	/* Its time, and more. */
+	LIVE_CASE(suite, test_probes_come_and_go_in_zlib, seconds ? 600 + atof(seconds) : 600);
 	return live_main(suite);
 }
