@@ -156,32 +156,30 @@ static bool post_jmp_via(struct emission *e)
 	return ftr__x86_put_push_via(&e->out, &e->insn, RED_ZONE);
 }
 
-/* The return address moves to where it lies below the red zone of the stack that
- * the return leaves. */
-static bool post_ret(struct emission *e)
+/*
+ * The return address moves to where it lies below the red zone of the stack that
+ * the return leaves: from below that, or, where so much is popped that it is above
+ * what was the return address, by a push and a pop.
+ */
+static void post_ret(struct emission *e)
 {
-	unsigned pops = e->insn.pops;
+	int32_t pops = e->insn.pops, lowered = RED_ZONE - WORD - pops, raised = pops - RED_ZONE;
 
-	if (!RED_ZONE) {
-		if (!pops)
-			return true;
-		uint32_t distance = pops;
-		ftr__x86_put(&e->out, "\xff\x34\x24", 3); /* push (sp); pop d(sp) */
-		step(e, FTR__MOVED_AT, WORD);
-		ftr__x86_put(&e->out, "\x8f\x84\x24", 3);
-		ftr__x86_put(&e->out, &distance, sizeof distance);
-		step(e, FTR__MOVED_AT, 0);
-		ftr__x86_put_sp(&e->out, (int32_t)pops);
-		return true;
+	if (!RED_ZONE && !pops)
+		return;
+	if (lowered >= 0) {
+		ftr__x86_put_sp(&e->out, -lowered);
+		step(e, FTR__MOVED_AT, lowered);
+		ftr__x86_put(&e->out, "\xff\xb4\x24", 3); /* push lowered(sp) */
+		ftr__x86_put(&e->out, &lowered, sizeof lowered);
+		return;
 	}
-	int32_t lowered = RED_ZONE - WORD - (int32_t)pops;
-	if (lowered < 0)
-		return false;
-	ftr__x86_put_sp(&e->out, -lowered);
-	step(e, FTR__MOVED_AT, lowered);
-	ftr__x86_put(&e->out, "\xff\xb4\x24", 3); /* push lowered(sp) */
-	ftr__x86_put(&e->out, &lowered, sizeof lowered);
-	return true;
+	ftr__x86_put(&e->out, "\xff\x34\x24", 3); /* push (sp); pop raised(sp) */
+	step(e, FTR__MOVED_AT, WORD);
+	ftr__x86_put(&e->out, "\x8f\x84\x24", 3);
+	ftr__x86_put(&e->out, &raised, sizeof raised);
+	step(e, FTR__MOVED_AT, 0);
+	ftr__x86_put_sp(&e->out, raised);
 }
 
 /* What pushes where it goes; NULL, or why it can't be. */
@@ -207,7 +205,7 @@ static const char *post_flow(struct emission *e, uintptr_t next)
 		done = post_jmp_via(e);
 		break;
 	default:
-		done = post_ret(e);
+		post_ret(e);
 		break;
 	}
 	return done ? NULL : "no handler can run behind it";

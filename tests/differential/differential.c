@@ -41,7 +41,7 @@ enum {
 	TRAP_FLAG = 0x100
 };
 
-enum { REGS = sizeof(long) == 8 ? 17 : 9 };
+enum { REGS = sizeof(long) == 8 ? 17 : 9, SP_BIT = 1 << 7 };
 
 /* One instruction that was run: where, and a digest of each register before it. */
 struct event {
@@ -206,9 +206,16 @@ static bool is_repeated(uintptr_t ip)
 	return (*at >= 0xa4 && *at <= 0xa7) || (*at >= 0xaa && *at <= 0xaf);
 }
 
-static bool is_syscall(uintptr_t ip)
+/* System calls and what loads ss: the step behind them may be lost.  Their length. */
+static unsigned hides_next(uintptr_t ip)
 {
-	return !memcmp((const void *)ip, "\x0f\x05", 2) || !memcmp((const void *)ip, "\xcd\x80", 2);
+	const unsigned char *at = (const unsigned char *)ip;
+
+	if (!memcmp(at, "\x0f\x05", 2) || !memcmp(at, "\xcd\x80", 2))
+		return 2;
+	if (at[0] == 0x8e && (at[1] & 0xf8) == 0xd0)
+		return 2;
+	return sizeof(long) == 4 && at[0] == 0x17;
 }
 
 static unsigned char signal_stack[256 << 10];
@@ -240,9 +247,8 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 	if (n_trace && trace[n_trace - 1].ip == ip && trace[n_trace - 1].any)
 		n_trace--;
 	of_context(g, room_in(trace, &n_trace, ip));
-	/* The step behind a system call is lost. */
-	if (is_syscall(ip))
-		room_in(trace, &n_trace, ip + 2)->any = ~0u;
+	if (hides_next(ip))
+		room_in(trace, &n_trace, ip + hides_next(ip))->any = ~0u;
 }
 
 static volatile bool recording;
@@ -282,14 +288,16 @@ static void post_count(struct ftr_probe *probe, struct ftr_regs *regs)
 	behinds += recording;
 }
 
-/* Always from here, so that stack and registers are the same; the trap flag is
- * flipped on either side, or nothing is. */
-uint64_t run_same(uint64_t (*fn)(void), unsigned long flip);
+/* Always from here and on a stack of its own, so that stack and registers are the
+ * same; the trap flag is flipped on either side, or nothing is. */
+static unsigned char work_stack[1 << 20] __attribute__((aligned(64)));
+uint64_t run_same(uint64_t (*fn)(void), unsigned long flip, void *top);
 #ifdef __x86_64__
 __asm__(".type run_same, @function\n"
 	"run_same:\n"
 	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-	"	push %rdi; push %rsi; sub $8, %rsp\n"
+	"	mov %rsp, %rax; mov %rdx, %rsp\n"
+	"	push %rax; push %rdi; push %rsi; sub $8, %rsp\n"
 	"	xor %eax, %eax; xor %ebx, %ebx; xor %ecx, %ecx; xor %edx, %edx\n"
 	"	xor %esi, %esi; xor %edi, %edi; xor %ebp, %ebp; xor %r8d, %r8d\n"
 	"	xor %r9d, %r9d; xor %r10d, %r10d; xor %r11d, %r11d; xor %r12d, %r12d\n"
@@ -297,38 +305,34 @@ __asm__(".type run_same, @function\n"
 	"	pushfq; mov 16(%rsp), %rsi; xor %rsi, (%rsp); xor %esi, %esi; popfq\n"
 	"	call *16(%rsp)\n"
 	"	pushfq; mov 16(%rsp), %rsi; xor %rsi, (%rsp); popfq\n"
-	"	add $24, %rsp\n"
+	"	add $24, %rsp; pop %rsp\n"
 	"	pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
 	"	ret\n");
 #else
 __asm__(".type run_same, @function\n"
 	"run_same:\n"
 	"	push %ebx; push %ebp; push %esi; push %edi\n"
-	"	pushl 20(%esp); pushl 28(%esp); sub $4, %esp\n"
+	"	mov 20(%esp), %eax; mov 24(%esp), %ecx; mov %esp, %ebx; mov 28(%esp), %esp\n"
+	"	push %ebx; push %eax; push %ecx; sub $4, %esp\n"
 	"	xor %eax, %eax; xor %ebx, %ebx; xor %ecx, %ecx; xor %edx, %edx\n"
 	"	xor %esi, %esi; xor %edi, %edi; xor %ebp, %ebp\n"
 	"	pushfl; mov 8(%esp), %esi; xor %esi, (%esp); xor %esi, %esi; popfl\n"
 	"	call *8(%esp)\n"
 	"	pushfl; mov 8(%esp), %esi; xor %esi, (%esp); popfl\n"
-	"	add $12, %esp\n"
+	"	add $12, %esp; pop %esp\n"
 	"	pop %edi; pop %esi; pop %ebp; pop %ebx\n"
 	"	ret\n");
 #endif
 
-/* What the program finds where it never wrote. */
-static __attribute__((noinline)) void fill_stack(int byte)
+/* byte: what the program finds where it never wrote. */
+static uint64_t run(const struct work *work, bool stepped, int byte)
 {
-	unsigned char below[128 << 10];
+	enum { BELOW = 128 << 10 };
+	unsigned char *top = work_stack + sizeof(work_stack);
 
-	memset(below, byte, sizeof(below));
-	__asm__ volatile("" : : "r"(below) : "memory");
-}
-
-static __attribute__((noinline)) uint64_t run(const struct work *work, bool stepped, int byte)
-{
-	fill_stack(byte);
+	memset(top - BELOW, byte, BELOW);
 	recording = true;
-	uint64_t digest = run_same(work->run, stepped ? TRAP_FLAG : 0);
+	uint64_t digest = run_same(work->run, stepped ? TRAP_FLAG : 0, top);
 	recording = false;
 	return digest;
 }
@@ -624,7 +628,20 @@ static void step(const struct work *work, uint64_t digest)
 			return;
 		}
 		trace[i].any |= differences(&seen[i], &trace[i]);
+		if (trace[i].any != ~0u && trace[i].any & SP_BIT)
+			wrong("the stack is not the same each time", work, trace[i].ip);
 	}
+}
+
+/* How many registers were looked at, and how many were not. */
+static void print_compared(void)
+{
+	unsigned long left_out = 0;
+
+	for (size_t i = 0; i < n_trace; i++)
+		left_out += (unsigned)__builtin_popcount(trace[i].any & ((1u << REGS) - 1));
+	printf("    %lu registers compared each time, %lu left out\n",
+	       (unsigned long)n_trace * REGS - left_out, left_out);
 }
 
 /* How many instructions were probed; -1: the work can't be done here. */
@@ -649,6 +666,7 @@ static long do_work(const struct work *work, unsigned every)
 		ran += insns[i].runs != 0;
 	printf("%s: %zu instructions probed, %lu of them run, %zu times in all; %lu one at a time\n",
 	       work->name, n_insns, ran, n_trace, alone);
+	print_compared();
 	fflush(stdout);
 	free_insns();
 	return (long)n_insns;

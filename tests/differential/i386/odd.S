@@ -64,6 +64,15 @@ odd_data:
 	.long	0, 0xa0000000	/* 1.25 */
 	.short	0x3fff
 odd_data_end:
+	.balign	16
+odd_saved:
+	.zero	512
+#define SAVED	odd_saved - odd_data(%ebx)
+
+	.section .tbss, "awT", @nobits
+	.balign	4
+odd_of_thread:
+	.zero	4
 
 	.text
 BEGIN odd_stack
@@ -94,6 +103,72 @@ BEGIN odd_stack
 	add	%edx, %eax
 	add	$32, %esp
 END odd_stack
+
+BEGIN odd_stack_itself
+	push	%ebp
+	mov	%esp, %ebp
+	enter	$16, $3
+	leave
+	sub	$64, %esp
+	mov	%edi, (%esp)
+	mov	%edi, %eax
+	mov	%edi, 4(%esp)
+	pushl	(%esp)
+	pushl	4(%esp)
+	popl	(%esp)
+	popl	8(%esp)
+	add	8(%esp), %eax
+	push	%esp
+	pop	%ecx
+	sub	%esp, %ecx
+	add	%ecx, %eax
+	mov	%esp, %edx
+	lea	-32(%esp), %ecx
+	xchg	%ecx, %esp
+	pushl	$5
+	xchg	%esp, %ecx
+	mov	%edx, %esp
+	xchg	%edi, (%esp)
+	pushl	%esp
+	popl	%esp
+	and	$-16, %esp
+	mov	%edx, %esp
+	pushal
+	popal
+	call	3f
+3:	pop	%esi
+	lea	1f-3b(%esi), %esi
+	mov	%esi, 4(%esp)
+	call	*4(%esp)
+	call	*-4(%edx,%ecx)
+	mov	%esi, %gs:odd_of_thread@ntpoff
+	call	*%gs:odd_of_thread@ntpoff
+	mov	$20, %eax	/* getpid, by what the kernel lends */
+	call	*%gs:0x10
+	mov	%eax, %esi
+	mov	$20, %eax
+	int	$0x80
+	sub	%esi, %eax
+	jmp	2f
+1:	add	$7, %eax
+	mov	$8, %ecx
+	ret
+2:	mov	%ebp, %esp
+	pop	%ebp
+END odd_stack_itself
+
+BEGIN odd_returns
+	mov	%edi, %eax
+	.irp	n, 4, 8, 128, 400
+	sub	$\n, %esp
+	mov	%eax, (%esp)
+	call	1f
+	jmp	2f
+1:	add	4(%esp), %eax
+	ret	$\n
+2:	lea	3(%eax,%eax), %eax
+	.endr
+END odd_returns
 
 BEGIN odd_flags
 	stc
@@ -246,6 +321,8 @@ BEGIN odd_sse
 	prefetcht0 DATA
 	clflush	SCRATCH
 	pause
+	fxsave	SAVED
+	fxrstor	SAVED
 	add	%ecx, %eax
 	add	%esi, %eax
 	movzbl	%dl, %edx
@@ -263,6 +340,20 @@ BEGIN odd_segments
 	push	%gs
 	pop	%esi
 	mov	%ss, %ebp
+	mov	%ebp, %ss	/* no interrupt before the next */
+	nop
+	push	%ss
+	pop	%ss
+	nop
+	push	%ds
+	push	$77
+	les	(%esp), %edi
+	add	$8, %esp
+	xor	%edx, %edx
+	sub	%gs:(%edx), %eax
+	add	%gs:8(%edx,%edx,4), %eax
+	sub	%edi, %eax
+	mov	%ds, %edx
 	lea	(%ecx,%ebp), %eax
 	verr	%cx
 	lsl	%ecx, %edx
@@ -278,6 +369,13 @@ BEGIN odd_system
 	sub	%eax, %edi
 	xor	%ecx, %ecx
 	xgetbv
+	push	%ebx
+	xor	%eax, %eax
+	cpuid
+	add	%ebx, %edi
+	add	%ecx, %edi
+	xor	%edx, %edi
+	pop	%ebx
 	nopw	0x1234(%eax)
 	nop
 	endbr32
@@ -335,6 +433,9 @@ BEGIN odd_avx512, 2
 	vmovdqu32 %zmm2, 128(%ebx){%k2}
 	vmovdqu	INDICES, %ymm5
 	vpgatherdq (%ebx,%ymm5,8), %zmm6{%k2}
+	vmovdqu32 64(%ebx), %zmm4
+	vpaddd	16(%ebx){1to16}, %zmm4, %zmm4
+	vpscatterdd %zmm4, 192(%ebx,%zmm5,4){%k2}
 	vmovd	%xmm2, %eax
 	vzeroupper
 	add	%ecx, %eax

@@ -48,6 +48,16 @@ odd_tbyte:
 	.short	0x3fff
 odd_data_end:
 
+	.bss
+	.balign	16
+odd_saved:
+	.zero	512
+
+	.section .tbss, "awT", @nobits
+	.balign	8
+odd_of_thread:
+	.zero	8
+
 	.text
 BEGIN odd_stack
 	sub	$32, %rsp
@@ -76,6 +86,67 @@ BEGIN odd_stack
 	add	$32, %rsp
 	ret
 END odd_stack
+
+BEGIN odd_stack_itself
+	push	%rbp
+	mov	%rsp, %rbp
+	enter	$16, $3
+	leave
+	sub	$64, %rsp
+	mov	%rdi, (%rsp)
+	mov	%rdi, -8(%rsp)
+	addq	$3, -128(%rsp)
+	notq	-16(%rsp)
+	mov	-8(%rsp), %rax
+	pushq	(%rsp)
+	pushq	8(%rsp)
+	popq	(%rsp)
+	popq	16(%rsp)
+	add	16(%rsp), %rax
+	push	%rsp
+	pop	%rcx
+	sub	%rsp, %rcx
+	add	%rcx, %rax
+	mov	%rsp, %rdx
+	lea	-32(%rsp), %rcx
+	xchg	%rcx, %rsp
+	pushq	$5
+	xchg	%rsp, %rcx
+	mov	%rdx, %rsp
+	xchg	%rdi, (%rsp)
+	pushq	%rsp
+	popq	%rsp
+	and	$-16, %rsp
+	mov	%rdx, %rsp
+	lea	1f(%rip), %r8
+	mov	%r8, 8(%rsp)
+	call	*8(%rsp)
+	call	*-8(%rdx,%rcx)
+	mov	%r8, %fs:odd_of_thread@tpoff
+	call	*%fs:odd_of_thread@tpoff
+	jmp	2f
+1:	add	$7, %rax
+	mov	$16, %ecx
+	ret
+2:	mov	%rbp, %rsp
+	pop	%rbp
+	ret
+END odd_stack_itself
+
+/* Below, at and above what the red zone has room for. */
+BEGIN odd_returns
+	mov	%rdi, %rax
+	.irp	n, 104, 112, 120, 128, 400
+	sub	$\n, %rsp
+	mov	%rax, (%rsp)
+	call	1f
+	jmp	2f
+1:	add	8(%rsp), %rax
+	ret	$\n
+2:	lea	3(%rax,%rax), %rax
+	.endr
+	ret
+END odd_returns
 
 BEGIN odd_flags
 	stc
@@ -223,6 +294,8 @@ BEGIN odd_sse
 	prefetcht0 odd_data(%rip)
 	clflush	odd_scratch(%rip)
 	pause
+	fxsave64 odd_saved(%rip)
+	fxrstor64 odd_saved(%rip)
 	add	%rcx, %rax
 	add	%r8, %rax
 	movzbl	%dl, %edx
@@ -241,6 +314,16 @@ BEGIN odd_segments
 	pop	%r9
 	mov	%ss, %r10d
 	lea	(%rcx,%r10), %rax
+	mov	%ecx, %r9d
+	mov	%ss, %ecx
+	mov	%ecx, %ss	/* no interrupt before the next */
+	nop
+	mov	%r9d, %ecx
+	xor	%r9d, %r9d
+	sub	%fs:(%r9), %rax
+	add	%fs:16(%r9,%r9,4), %rax
+	movabs	%fs:0, %rax
+	sub	%fs:16, %rax
 	verr	%cx
 	lsl	%ecx, %edx
 	add	%rdx, %rax
@@ -259,6 +342,12 @@ BEGIN odd_system
 	xor	%ecx, %ecx
 	xor	%r11d, %r11d
 	xgetbv
+	push	%rbx
+	xor	%eax, %eax
+	cpuid
+	lea	(%rbx,%rcx), %rax
+	add	%rdx, %rax
+	pop	%rbx
 	nopw	0x1234(%rax)
 	nop
 	endbr64
@@ -322,8 +411,14 @@ BEGIN odd_avx512, 2
 	lea	odd_data(%rip), %rdx
 	vmovdqu	odd_indices(%rip), %ymm5
 	vpgatherdq (%rdx,%ymm5,8), %zmm6{%k2}
+	vmovdqu32 64(%rdx), %zmm20
+	vpaddd	16(%rdx){1to16}, %zmm20, %zmm20
+	vpscatterdd %zmm20, odd_scratch-odd_data+128(%rdx,%zmm5,4){%k2}
+	vmovdqa32 odd_scratch+128(%rip), %xmm21
+	vmovq	%xmm21, %r8
 	vmovq	%xmm18, %rax
 	vzeroupper
+	add	%r8, %rax
 	add	%rcx, %rax
 	ret
 END odd_avx512
