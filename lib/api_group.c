@@ -24,9 +24,8 @@ static int check_options(const struct ftr_group_options *o)
 
 	if (o->flags & ~known)
 		return ftr__fail(EINVAL, "ftr_group_options: unknown flags %#x", o->flags & ~known);
-	if (!o->entry && !o->exit)
-		return ftr__fail(EINVAL, "ftr_group_options: neither an entry nor an exit handler");
-	if (!o->exit && (o->entry_data_size || o->flags & FTR_GROUP_UNWOUND_EXITS))
+	/* Without either, typed handlers are to come. */
+	if (!o->exit && (o->entry_data_size || (o->entry && o->flags & FTR_GROUP_UNWOUND_EXITS)))
 		return ftr__fail(EINVAL, "ftr_group_options: entry data, or exits of unwound frames,"
 				 " without an exit handler");
 	if (o->entry_data_size > FTR_ENTRY_DATA_MAX)
@@ -446,6 +445,8 @@ static int check_attach(const struct update_args *args, size_t i)
 	for (size_t j = 0; j < args->n_detach && group->left.n; j++)
 		if (args->detach[j] == group)
 			return ftr__fail(EBUSY, "the group \"%s\" is listed twice", group->name);
+	if (!ftr__group_has_handler(group))
+		return ftr__fail(EINVAL, "the group \"%s\" has no handler", group->name);
 	if (holds_nothing(group))
 		return ftr__fail(EINVAL, "the filter of the group \"%s\" is empty", group->name);
 	return 0;

@@ -19,7 +19,7 @@
 
 static struct ftr_group *groups;
 
-/* Of a group that has an exit handler alone. */
+/* Of a group that has an exit handler alone, or none yet. */
 FTR__BARE static int no_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			      struct ftr_regs *regs)
 {
@@ -49,6 +49,11 @@ struct ftr_group *ftr__group_new(const struct ftr_group_options *options)
 	group->next = groups;
 	groups = group;
 	return group;
+}
+
+bool ftr__group_has_handler(const struct ftr_group *group)
+{
+	return group->member.entry != no_entry || group->member.exit;
 }
 
 void ftr__group_free(struct ftr_group *group)

@@ -51,6 +51,7 @@ struct ftr_group {
 
 struct ftr_group *ftr__group_new(const struct ftr_group_options *options);
 void ftr__group_free(struct ftr_group *group);
+bool ftr__group_has_handler(const struct ftr_group *group);
 /* Whether this is a group: the pointer is not looked into. */
 bool ftr__group_known(const struct ftr_group *group);
 /* The latest of all groups. */

@@ -73,8 +73,8 @@ enum {
 struct ftr_group_options {
 	size_t size;              /**< sizeof(struct ftr_group_options) as the caller knows it */
 	const char *name;         /**< for reports; copied; NULL: "" */
-	ftr_entry_fn entry;       /**< NULL: none, there is an exit handler alone */
-	ftr_exit_fn exit;         /**< NULL: none */
+	ftr_entry_fn entry;       /**< NULL: none */
+	ftr_exit_fn exit;         /**< NULL: none; without either ftr_group_set_typed() is due */
 	void *data;               /**< ftr_group_data() */
 	uint32_t flags;           /**< FTR_GROUP_* */
 	uint32_t entry_data_size; /**< ftr_entry_data(), bytes; up to FTR_ENTRY_DATA_MAX */
@@ -85,8 +85,8 @@ struct ftr_group_options {
  * Make a group; its filter is empty.
  * @param group    receives it; free it by ftr_group_free().
  * @param options  copied.
- * @return 0; -EINVAL: a NULL, no handler, a wrong size, an unknown flag, entry
- * data without an exit handler or too much of it, or a non-zero tail;
+ * @return 0; -EINVAL: a NULL, a wrong size, an unknown flag, entry data without
+ * an exit handler or too much of it, or a non-zero tail;
  * -EOPNOTSUPP: a flag that this version or this architecture does not have, or
  * an exit handler or FTR_GROUP_IPMODIFY where threads have hardware shadow
  * stacks; -ENOMEM; or an error of ftr_init().
@@ -173,7 +173,7 @@ FTR_API int ftr_group_for_each(const struct ftr_group *group,
  * Let the group's sites call its handler: one batch, while the process runs.
  *
  * @return 0;
- *   -EINVAL     not a group, or the filter holds nothing;
+ *   -EINVAL     not a group, it has no handler, or the filter holds nothing;
  *   -EBUSY      it is attached already; or it is FTR_GROUP_IPMODIFY and
  *               another such group holds one of the sites;
  *   -EILSEQ     a site does not hold the bytes expected there; the sentence

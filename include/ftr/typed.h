@@ -85,9 +85,9 @@ typedef int (*ftr_typed_entry_fn)(struct ftr_call *call, void **args, void *data
 /**
  * Let a group have typed handlers, in place of those it was made with.
  *
- * All functions that the group comes to hold are taken to have the signature.
- * The rules for handlers hold (ftr_entry_fn).  The stack holds a copy of the
- * arguments twice while they run.
+ * It may be made with none.  All functions that the group comes to hold are
+ * taken to have the signature.  The rules for handlers hold (ftr_entry_fn).  The
+ * stack holds a copy of the arguments twice while they run.
  *
  * @param group      is not attached, and has not FTR_GROUP_NO_SIMD.
  * @param signature  may be freed after.

@@ -19,6 +19,22 @@ static struct ftr_group *no_group(int i)
 }
 enum { NO_GROUPS = 3 };
 
+/* Typed handlers may yet come, so it can be made; it can't be attached. */
+START_TEST(test_group_without_handlers)
+{
+	struct ftr_group_options options = FTR_GROUP_OPTIONS_INIT;
+	struct ftr_group *group;
+
+	start();
+	ck_ok(ftr_group_new(&group, &options));
+	ck_assert_int_gt(ftr_group_filter(group, "traced_*", 0), 0);
+	REFUSED(ftr_group_attach(group), -EINVAL);
+	ck_assert(strstr(ftr_last_error(), "no handler") != NULL);
+	REFUSED(ftr_group_update(&group, 1, NULL, 0), -EINVAL);
+	ck_ok(ftr_group_free(group));
+}
+END_TEST
+
 START_TEST(test_group_options)
 {
 	static const uint32_t missing[] = { FTR_GROUP_UNINSTRUMENTED,
@@ -32,7 +48,9 @@ START_TEST(test_group_options)
 
 	start();
 	REFUSED(ftr_group_new(&group, NULL), -EINVAL);
-	REFUSED(ftr_group_new(&group, &bad), -EINVAL); /* no entry handler */
+	bad.entry_data_size = 8; /* of no exit handler */
+	REFUSED(ftr_group_new(&group, &bad), -EINVAL);
+	bad.entry_data_size = 0;
 	bad.entry = count_call;
 	REFUSED(ftr_group_new(NULL, &bad), -EINVAL);
 	bad.size = 0;
@@ -397,6 +415,7 @@ int main(void)
 {
 	Suite *suite = suite_create("badinput");
 
+	LIVE_CASE(suite, test_group_without_handlers, 20);
 	LIVE_CASE(suite, test_group_options, 20);
 	LIVE_CASE(suite, test_what_is_no_group, 20);
 	LIVE_CASE(suite, test_group_freed_twice, 20);
