@@ -81,9 +81,9 @@ FTR_API int ftr_init(const struct ftr_options *options)
 /* A shutdown of which the wait was not over yet; under the lock. */
 static struct {
 	bool owed;
-	uint64_t ticket, leavings;
+	uint64_t ticket;
 	struct ftr__leaving probes;
-	unsigned buckets; /* of handlers around functions */
+	struct ftr__restored restored;
 } shutdown_wait;
 
 static int detach_all(void)
@@ -119,9 +119,10 @@ static int shutdown_locked(void *arg)
 		ftr__probes_left(shutdown_wait.probes, false);
 	shutdown_wait.owed = true;
 	shutdown_wait.probes = ftr__probes_leaving();
-	shutdown_wait.buckets |= ftr__replacements_ended();
+	unsigned owed = shutdown_wait.restored.buckets;
+	shutdown_wait.restored = ftr__replacements_ended();
+	shutdown_wait.restored.buckets |= owed;
 	shutdown_wait.ticket = ftr__set_age();
-	shutdown_wait.leavings = ftr__group_leavings();
 	/* A thread may have met a breakpoint and not come to the handler yet:
 	 * only with one thread is there none. */
 	if (ftr__rendezvous_alone()) {
@@ -136,9 +137,15 @@ static int wait_for_handlers(void)
 {
 	pid_t late = 0;
 
-	if (!ftr__grace_wait(ftr__core_detach_timeout(), &late) &&
-	    !ftr__around_wait(shutdown_wait.buckets, ftr__core_detach_timeout(), &late))
+	int result = ftr__grace_wait(ftr__core_detach_timeout(), &late);
+	if (!result)
+		result = ftr__around_wait(shutdown_wait.restored.buckets,
+					  ftr__core_detach_timeout(), &late);
+	if (!result)
 		return 0;
+	if (result == -EDEADLK)
+		return ftr__fail(EDEADLK, "ftr_shutdown() was called from inside a handler around a"
+				 " function: the text is restored, but that handler still runs");
 	return ftr__fail(ETIMEDOUT, "thread %d stayed inside a handler for more than %u ms",
 			 (int)late, ftr__core_detach_timeout());
 }
@@ -148,9 +155,9 @@ static int shutdown_done(void *arg)
 	ftr__set_reap(shutdown_wait.ticket);
 	ftr__probes_left(shutdown_wait.probes, true);
 	for (struct ftr_group *g = ftr__group_first(); g; g = g->next)
-		ftr__group_left(g, shutdown_wait.leavings);
-	ftr__replacements_left(shutdown_wait.leavings);
-	shutdown_wait.buckets = 0;
+		ftr__group_left(g, shutdown_wait.restored.leavings);
+	ftr__replacements_left(&shutdown_wait.restored);
+	shutdown_wait.restored.buckets = 0;
 	shutdown_wait.owed = false;
 	return 0;
 }

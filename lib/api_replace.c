@@ -103,32 +103,37 @@ FTR_API int ftr_replace_typed(void *fn, const struct ftr_signature *signature,
 struct restore_args {
 	void *const *fns;
 	size_t n;
-	uint64_t ticket, leavings;
-	unsigned buckets; /* of handlers around functions */
+	uint64_t ticket;
+	struct ftr__restored restored;
 };
 
-/* By the function's address, or its site's. */
-static struct ftr__replacement *find(uintptr_t fn)
+/* By its address, or its site's. */
+static uintptr_t function_of(uintptr_t addr)
 {
 	struct ftr__module *module;
-	struct ftr__replacement *r = ftr__replacement_find(fn);
-	const struct ftr_site *site = r ? NULL : ftr__site_find(fn, &module);
+	const struct ftr_site *site = ftr__site_find(addr, &module);
 
-	return site && site->ip == fn ? ftr__replacement_find(ftr__site_function(site)) : r;
+	return site && site->ip == addr ? ftr__site_function(site) : addr;
 }
 
-static int find_all(const struct restore_args *args, struct ftr__replacement **found)
+/* Those in force; how many.  Others may be due to be waited for. */
+static long find_all(const struct restore_args *args, struct ftr__replacement **found)
 {
+	long n = 0;
+
 	for (size_t i = 0; i < args->n; i++) {
-		found[i] = find((uintptr_t)args->fns[i]);
-		if (!found[i])
+		uintptr_t fn = function_of((uintptr_t)args->fns[i]);
+		bool leaves = ftr__replacement_leaves(fn);
+		found[n] = ftr__replacement_find(fn);
+		if (!found[n] && !leaves)
 			return ftr__fail(ENOENT, "the function %p is not replaced", args->fns[i]);
-		for (size_t j = 0; j < i; j++)
-			if (found[j] == found[i])
+		for (long j = 0; j < n; j++)
+			if (found[j] == found[n])
 				return ftr__fail(EINVAL, "the function %p is listed twice",
 						 args->fns[i]);
+		n += found[n] != NULL;
 	}
-	return 0;
+	return n;
 }
 
 static int restore_locked(void *arg)
@@ -138,13 +143,11 @@ static int restore_locked(void *arg)
 
 	if (!found)
 		return ftr__fail(ENOMEM, "no memory to restore %zu functions", args->n);
-	int result = find_all(args, found);
-	if (!result)
-		result = ftr__replacements_end(found, args->n);
+	long n = find_all(args, found);
+	int result = n < 0 ? (int)n : ftr__replacements_end(found, (size_t)n);
 	free(found);
 	args->ticket = ftr__set_age();
-	args->leavings = ftr__group_leavings();
-	args->buckets = ftr__replacements_ended();
+	args->restored = ftr__replacements_ended();
 	return result;
 }
 
@@ -153,7 +156,7 @@ static int left_locked(void *arg)
 	const struct restore_args *args = arg;
 
 	ftr__set_reap(args->ticket);
-	ftr__replacements_left(args->leavings);
+	ftr__replacements_left(&args->restored);
 	return 0;
 }
 
@@ -168,7 +171,7 @@ static int wait_for_calls(struct restore_args *args)
 		return ftr__fail(ETIMEDOUT, "thread %d stayed inside a handler for more than %u ms;"
 				 " the functions are restored", (int)late,
 				 ftr__core_detach_timeout());
-	int result = ftr__around_wait(args->buckets, ftr__core_detach_timeout(), &late);
+	int result = ftr__around_wait(args->restored.buckets, ftr__core_detach_timeout(), &late);
 	if (result == -EDEADLK)
 		return ftr__fail(EDEADLK, "called from inside a handler around a function: the"
 				 " functions are restored, but that handler still runs");

@@ -309,6 +309,13 @@ static enum look look(pid_t tid, uintptr_t *sp, uintptr_t *pc)
 	return BLOCKED;
 }
 
+bool ftr__rendezvous_sp(pid_t tid, uintptr_t *sp)
+{
+	uintptr_t pc;
+
+	return look(tid, sp, &pc) == BLOCKED;
+}
+
 static bool has_looked(struct ftr__thread *thread, void *arg)
 {
 	const struct task *task = arg;

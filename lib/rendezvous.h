@@ -25,6 +25,10 @@ struct ftr__inside {
  */
 long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms);
 
+/* Where the stack pointer is of a thread that waits in the kernel; false: it runs,
+ * or that is not known. */
+bool ftr__rendezvous_sp(pid_t tid, uintptr_t *sp);
+
 /* Memory of the library's, in whole pages, that holds such addresses and no
  * thread's saved pc: no look at all memory goes there.  Up to 512 times. */
 void ftr__rendezvous_ignore(uintptr_t start, uintptr_t end);

@@ -16,7 +16,7 @@
 
 /* In force; and those that are not any more, but a thread may be on its way. */
 static struct ftr__replacement *in_force, *left;
-static unsigned ended; /* buckets of handlers */
+static struct ftr__restored restored;
 
 struct ftr__replacement *ftr__replacement_find(uintptr_t fn)
 {
@@ -25,6 +25,25 @@ struct ftr__replacement *ftr__replacement_find(uintptr_t fn)
 	while (r && r->fn != fn)
 		r = r->next;
 	return r;
+}
+
+static void note_bucket(const struct ftr__replacement *r)
+{
+	if (r->around)
+		restored.buckets |= 1u << r->around->bucket;
+}
+
+bool ftr__replacement_leaves(uintptr_t fn)
+{
+	bool leaves = false;
+
+	for (const struct ftr__replacement *r = left; r; r = r->next) {
+		if (r->fn != fn)
+			continue;
+		leaves = true;
+		note_bucket(r);
+	}
+	return leaves;
 }
 
 FTR__BARE static int go_elsewhere(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
@@ -182,6 +201,8 @@ void ftr__replacement_drop(struct ftr__replacement *r)
 {
 	if (r && r->group)
 		ftr__group_free(r->group);
+	if (r && r->around)
+		ftr__around_put(r->around);
 	free(r);
 }
 
@@ -244,17 +265,15 @@ int ftr__replacements_begin(struct ftr__replacement *const *list, size_t n)
 
 	for (size_t i = 0; i < n && !result; i++)
 		if (list[i]->around)
-			ftr__around_begin(list[i]->around, list[i]->original);
+			ftr__around_prepare(list[i]->around, list[i]->original);
 	if (!result)
 		result = begin(&s);
 	split_free(&s);
-	for (size_t i = 0; i < n; i++) {
-		if (!result) {
-			list[i]->next = in_force;
-			in_force = list[i];
-		} else if (list[i]->around) {
-			ftr__around_end(list[i]->around);
-		}
+	for (size_t i = 0; i < n && !result; i++) {
+		list[i]->next = in_force;
+		in_force = list[i];
+		if (list[i]->around)
+			ftr__around_begin(list[i]->around);
 	}
 	return result;
 }
@@ -301,13 +320,12 @@ static bool is_off(const struct ftr__replacement *r)
 static void retire(struct ftr__replacement *r)
 {
 	unlink_one(r);
-	r->left_at = ftr__group_leavings();
+	r->number = ++restored.number;
 	r->next = left;
 	left = r;
-	if (!r->around)
-		return;
-	ftr__around_end(r->around);
-	ended |= 1u << r->around->bucket;
+	if (r->around)
+		ftr__around_end(r->around);
+	note_bucket(r);
 }
 
 int ftr__replacements_end(struct ftr__replacement *const *list, size_t n)
@@ -339,24 +357,32 @@ int ftr__replacements_end_all(void)
 	return result;
 }
 
-unsigned ftr__replacements_ended(void)
+struct ftr__restored ftr__replacements_ended(void)
 {
-	unsigned buckets = ended;
+	struct ftr__restored now = restored;
 
-	ended = 0;
-	return buckets;
+	now.leavings = ftr__group_leavings();
+	restored.buckets = 0;
+	return now;
 }
 
-void ftr__replacements_left(uint64_t leavings)
+/* Whether no thread is on its way to it, or in its handler. */
+static bool was_left(const struct ftr__replacement *r, const struct ftr__restored *waited)
+{
+	return r->number <= waited->number &&
+	       (!r->group || r->group->state == FTR__GROUP_DETACHED) &&
+	       (!r->around || waited->buckets >> r->around->bucket & 1);
+}
+
+void ftr__replacements_left(const struct ftr__restored *waited)
 {
 	struct ftr__replacement **at = &left;
 
 	while (*at) {
 		struct ftr__replacement *r = *at;
 		if (r->group)
-			ftr__group_left(r->group, leavings);
-		if (r->left_at > leavings ||
-		    (r->group && r->group->state != FTR__GROUP_DETACHED)) {
+			ftr__group_left(r->group, waited->leavings);
+		if (!was_left(r, waited)) {
 			at = &r->next;
 			continue;
 		}

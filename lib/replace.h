@@ -22,8 +22,7 @@ struct ftr__replacement {
 	struct ftr_group *group;        /* that holds the site; or NULL, and */
 	struct ftr__prologue *prologue; /* its first instructions */
 	struct ftr__around *around; /* of a typed one: what made `with` */
-	/* Restored by the update of this number: a thread may be on its way. */
-	uint64_t left_at;
+	uint64_t number; /* of its restoring, after which a thread may be on its way */
 	struct ftr__replacement *next;
 };
 
@@ -52,10 +51,19 @@ int ftr__replacements_end(struct ftr__replacement *const *list, size_t n);
 /* All there are. */
 int ftr__replacements_end_all(void);
 
-/* Those that were ended: buckets to wait for (lib/around.h); forgets them. */
-unsigned ftr__replacements_ended(void);
+/* Whether one of the function was ended, and a wait for it did not end well so far;
+ * what to wait for ftr__replacements_ended() has then. */
+bool ftr__replacement_leaves(uintptr_t fn);
 
-/* No handler of a group runs that left up to this update (ftr__group_leavings()). */
-void ftr__replacements_left(uint64_t leavings);
+/* All that were ended so far; and handlers to wait for of those since the last
+ * call (lib/around.h: their buckets). */
+struct ftr__restored {
+	uint64_t leavings, number;
+	unsigned buckets;
+};
+struct ftr__restored ftr__replacements_ended(void);
+
+/* After a wait for all handlers, and those around functions. */
+void ftr__replacements_left(const struct ftr__restored *waited);
 
 #endif

@@ -176,8 +176,10 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->api_depth = 0;
 	node->api_frame = 0;
 	node->quiet = 0;
-	for (unsigned i = 0; i < FTR__AROUND_BUCKETS; i++)
-		FTR__WRITE_ONCE(node->around[i], 0); /* not memset(3), which uses vector registers */
+	for (unsigned i = 0; i < FTR__AROUND_BUCKETS; i++) {
+		FTR__WRITE_ONCE(node->around[i].frame, 0);
+		FTR__WRITE_ONCE(node->around[i].elsewhere, 0);
+	}
 	node->looked = 0;
 	node->error[0] = 0;
 	node->look_after = 0;
@@ -190,6 +192,7 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->watched_nested = NULL;
 	node->tls = (uintptr_t)&ftr__self;
 	node->stack_low = 0;
+	node->stack_high = 0;
 	/* Who waits for the former owner waits no more. */
 	FTR__WRITE_ONCE(node->frame, 0);
 	FTR__WRITE_ONCE(node->answered, FTR__READ_ONCE(node->asked));
@@ -202,12 +205,17 @@ void ftr__thread_init(void)
 	process = ftr__sys_getpid();
 }
 
+FTR__BARE bool ftr__thread_is_at_home(void)
+{
+	return !process || process == ftr__sys_getpid();
+}
+
 FTR__BARE struct ftr__thread *ftr__thread_register(void)
 {
 	/* A signal's handler in between would make a second node. */
 	uint64_t old = ftr__sys_block_signals();
 	struct ftr__thread *node = ftr__self;
-	if (!node && (!process || process == ftr__sys_getpid())) {
+	if (!node && ftr__thread_is_at_home()) {
 		node = node_get(ftr__sys_gettid());
 		if (node) {
 			node_reset(node);

@@ -20,6 +20,16 @@ struct ftr__hooking;
 
 enum { FTR__AROUND_BUCKETS = 8 };
 
+/* How a thread is inside handlers around functions of one bucket (lib/around.h). */
+struct ftr__inside_around {
+	/* 0, or where on the thread's own stack the outermost one began. */
+	uintptr_t frame;
+	/* How many of those were over. */
+	uint32_t over;
+	/* How many are on other stacks; written atomically. */
+	uint32_t elsewhere;
+};
+
 struct ftr__thread {
 	/* 0: outside handlers; else the address of the outermost entry's frame
 	 * (struct ftr__regs_head).  Written by its thread alone, on entry
@@ -61,8 +71,7 @@ struct ftr__thread {
 	/* Where the thread's static TLS is: its ftr__self; the thread's own stack,
 	 * 0: not looked for yet. */
 	uintptr_t tls, stack_low, stack_high;
-	/* How deep it is in handlers around functions, by bucket (lib/around.h). */
-	uint32_t around[FTR__AROUND_BUCKETS];
+	struct ftr__inside_around around[FTR__AROUND_BUCKETS];
 	uint32_t life; /* how many threads had the node */
 	/* CLOCK_BOOTTIME at registration, ns: tells a thread from a later one
 	 * that got its id. */
@@ -92,6 +101,10 @@ static inline struct ftr__thread *ftr__thread_self(void)
 
 /* Call fn for each node that has an owner, until it returns true. */
 bool ftr__thread_for_each(bool (*fn)(struct ftr__thread *thread, void *arg), void *arg);
+
+/* Whether this is the process that ftr__thread_init() saw, not a child of vfork(2)
+ * that runs in its memory. */
+bool ftr__thread_is_at_home(void);
 
 /* Whether the thread that owns the node still runs; reads /proc. */
 bool ftr__thread_alive(const struct ftr__thread *thread);

@@ -12,6 +12,7 @@ typed_tests = \
 	tests/typed/test_around_elsewhere \
 	tests/typed/test_faults \
 	tests/typed/test_restore \
+	tests/typed/test_left \
 	tests/live/test_replace \
 	tests/live/test_replace_elsewhere
 
@@ -57,12 +58,16 @@ tests_typed_test_restore_SOURCES = tests/typed/test_restore.c $(load_live_source
 tests_typed_test_restore_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_typed_test_restore_LDADD = libftr.la $(CHECK_LIBS)
 
+tests_typed_test_left_SOURCES = tests/typed/test_left.c $(load_live_sources)
+tests_typed_test_left_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_left_LDADD = libftr.la $(CHECK_LIBS)
+
 # The same table without sites.
 CLEANFILES += tests/typed/bare.o
 tests/typed/bare.o: tests/typed/table.o
 	$(AM_V_CC)$(CC) $(AM_CPPFLAGS) -std=gnu11 -O2 -w -c -o $@ tests/typed/table.c
 tests_typed_test_around_elsewhere_SOURCES = $(tests_typed_test_around_SOURCES)
-tests_typed_test_around_elsewhere_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_around_elsewhere_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -DELSEWHERE
 tests_typed_test_around_elsewhere_LDADD = tests/typed/bare.o libftr.la $(CHECK_LIBS)
 
 check_LTLIBRARIES += tests/typed/allocating.la
@@ -75,3 +80,9 @@ tests_typed_test_faults_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) \
 	-DALLOCATING='"$(abs_top_builddir)/tests/typed/.libs/allocating.so"'
 tests_typed_test_faults_LDADD = libftr.la $(CHECK_LIBS) -ldl
 endif
+
+# Exceptions.
+check_PROGRAMS += tests/typed/test_around_throw
+TESTS += tests/typed/test_around_throw
+tests_typed_test_around_throw_SOURCES = tests/typed/test_around_throw.cc
+tests_typed_test_around_throw_LDADD = libftr.la

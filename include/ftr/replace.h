@@ -44,8 +44,9 @@ FTR_API int ftr_replace(void *fn, void *with, void **original);
  *
  * @return 0; -ENOENT: it is not replaced; -EDEADLK: from inside a handler, which
  * may be one of those; -ETIMEDOUT: a thread stayed inside a handler: after these
- * two the function is itself again all the same; or what a batch returns (see
- * ftr_group_attach()), with nothing changed.
+ * two the function is itself again all the same, and who wants to wait again
+ * calls again, from elsewhere (-ENOENT then, too: another restore has waited for
+ * it); or what a batch returns (see ftr_group_attach()), with nothing changed.
  * Context: any thread.
  */
 FTR_API int ftr_restore(void *fn);

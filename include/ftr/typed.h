@@ -136,11 +136,18 @@ FTR_API void ftr_closure_free(struct ftr_closure *closure);
  * all.  ftr_restore() undoes it.
  *
  * around is no handler of a group: it may call what it likes, fn too (which calls
- * around again), and be left by an exception or longjmp(3); but then that thread counts
- * as inside around for ftr_restore().
+ * around again), wait as long as it likes, change its stack (swapcontext(3)) and be
+ * left by an exception or longjmp(3).  That is noticed by the stack pointer: when the
+ * thread calls such a handler again, or while it waits in the kernel; until then,
+ * or where the handler ran on a stack that is not the thread's own, the thread
+ * counts as inside around for ftr_restore().
  *
  * The closure that is made for it stays when fn is restored, and serves again for
- * the same signature, handler and data around the same function.
+ * what is around fn with the same signature: there is one for each function and
+ * signature, and one more for each handler for whose end nobody waited.
+ *
+ * Where fn is variadic a call that passed its start before ftr_restore() may get to
+ * around for a moment after it: the data has to stay.
  *
  * @param signature  may be freed after.
  * @return as ftr_replace(), and -EOPNOTSUPP and -EACCES as ftr_closure_new().

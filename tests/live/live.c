@@ -152,6 +152,16 @@ static const char *missing_facility(void)
 	return NULL;
 }
 
+bool live_lacks_breakpoints(void)
+{
+	const char *poke = getenv("FTR_POKE");
+
+	if (!poke || (strcmp(poke, "atomic") && strcmp(poke, "skip")))
+		return false;
+	printf("SKIP: what is done here takes breakpoints, and FTR_POKE=%s has none\n", poke);
+	return true;
+}
+
 int live_main(Suite *suite)
 {
 	const char *missing = missing_facility();

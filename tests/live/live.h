@@ -119,6 +119,10 @@ unsigned long live_rounds(unsigned long rounds);
 /** Let the library poke by this strategy alone ("int3", ...) in tests to come. */
 void live_poke(const char *strategy);
 
+/** Whether the environment asks for a strategy without breakpoints: says so.  Where
+ *  they are needed the test is skipped then (77). */
+bool live_lacks_breakpoints(void);
+
 /** Run the suite: the value for exit(). */
 int live_main(Suite *suite);
 

@@ -4,8 +4,6 @@
  */
 #include "tests/live/live.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/syscall.h>
 
 #ifdef __clang__
@@ -419,12 +417,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("replace elsewhere");
-	const char *poke = getenv("FTR_POKE");
 
-	if (poke && (!strcmp(poke, "atomic") || !strcmp(poke, "skip"))) {
-		puts("SKIP: what is replaced here takes breakpoints");
+	if (live_lacks_breakpoints())
 		return 77;
-	}
 	LIVE_CASE(suite, test_calls_go_elsewhere, 30);
 	LIVE_CASE(suite, test_recursion, 30);
 	LIVE_CASE(suite, test_another_module, 30);

@@ -291,12 +291,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("faults");
-	const char *poke = getenv("FTR_POKE");
 
-	if (poke && (!strcmp(poke, "atomic") || !strcmp(poke, "skip"))) {
-		puts("SKIP: what is replaced here takes breakpoints");
+	if (live_lacks_breakpoints())
 		return 77;
-	}
 	LIVE_CASE(suite, test_malloc_of_one_module, 30);
 	if (find_sqlite())
 		LIVE_CASE(suite, test_disk_full, 60);

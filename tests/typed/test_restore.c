@@ -68,9 +68,9 @@ START_TEST(test_waits)
 	ck_assert_int_eq(pthread_create(&thread, NULL, call_plain, NULL), 0);
 	sem_wait(&inside);
 	ck_fails(ftr_restore((void *)plain), -ETIMEDOUT);
-	/* It is itself again all the same. */
+	/* It is itself again all the same; one may wait for it again. */
 	ck_assert_int_eq(plain(1), 2);
-	ck_fails(ftr_restore((void *)plain), -ENOENT);
+	ck_fails(ftr_restore((void *)plain), -ETIMEDOUT);
 	/* Who is inside another handler is not waited for. */
 	ck_ok(ftr_replace_typed((void *)other, signature, doubling, NULL));
 	ck_assert_int_eq(other(1), 6);
@@ -80,6 +80,8 @@ START_TEST(test_waits)
 	pthread_join(thread, &result);
 	ck_assert_int_eq((long)result, 2);
 	ck_assert_int_eq(data, 1);
+	ck_ok(ftr_restore((void *)plain));
+	ck_fails(ftr_restore((void *)plain), -ENOENT);
 
 	ck_ok(ftr_replace_typed((void *)plain, signature, waiting, &data));
 	sem_post(&go_on);
@@ -220,6 +222,16 @@ static void guarding(struct ftr_call *call, void **args, void *ret, void *data)
 	*(long *)ret *= value ? *value : -1000;
 }
 
+/* A thread may be inside the pad that the compiler left, for a while. */
+static void replace_surely(void *fn, ftr_typed_fn around, void *data)
+{
+	int result;
+
+	while ((result = ftr_replace_typed(fn, signature, around, data)) == -EAGAIN)
+		;
+	ck_ok(result);
+}
+
 START_TEST(test_under_load)
 {
 	struct live_worker workers[2] = { 0 };
@@ -231,7 +243,7 @@ START_TEST(test_under_load)
 		live_worker_start(&workers[i], asking, NULL);
 	for (unsigned long i = 0; i < rounds; i++) {
 		__atomic_store_n(&guarded, &two, __ATOMIC_SEQ_CST);
-		ck_ok(ftr_replace_typed((void *)plain, signature, guarding, &guarded));
+		replace_surely((void *)plain, guarding, &guarded);
 		ck_assert_int_eq(plain(1), 4);
 		ck_ok(ftr_restore((void *)plain));
 		__atomic_store_n(&guarded, NULL, __ATOMIC_SEQ_CST);
