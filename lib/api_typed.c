@@ -33,9 +33,9 @@ FTR_API void ftr_signature_free(struct ftr_signature *signature)
 
 /* --- closures -------------------------------------------------------------------- */
 
-static void run_closure(void *ret, void **args, void *arg)
+static void run_closure(void *cif, void *ret, void **args, void *data)
 {
-	const struct ftr_closure *closure = arg;
+	const struct ftr_closure *closure = ftr__closure_begin(data, ret);
 	struct ftr_call call = { .ip = (uintptr_t)closure->code,
 				 .signature = closure->signature };
 
@@ -117,7 +117,8 @@ FTR_API int ftr_group_set_typed(struct ftr_group *group, const struct ftr_signat
 
 /* --- calling on ------------------------------------------------------------------- */
 
-static int cannot_call(const struct ftr_call *call, void **args)
+/* Apart, so that calls which can be made need less. */
+static __attribute__((noinline, cold)) int cannot_call(const struct ftr_call *call, void **args)
 {
 	if (!call || (!args && ftr__signature_count(call->signature)))
 		return ftr__fail(EINVAL, "ftr_call_original: NULL");

@@ -83,9 +83,9 @@ FTR__BARE static inline void leave(struct ftr__thread *self, unsigned bucket, ui
 	}
 }
 
-FTR__BARE static void run(void *ret, void **args, void *arg)
+FTR__BARE static void run(void *cif, void *ret, void **args, void *data)
 {
-	struct ftr__around *a = arg;
+	struct ftr__around *a = ftr__closure_begin(data, ret);
 	struct ftr__thread *self = ftr__thread_self();
 	uintptr_t mark;
 	enum note note = enter(self, a->bucket, &mark);

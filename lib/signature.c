@@ -36,6 +36,9 @@ struct aggregate {
 
 struct ftr_signature {
 	unsigned users;
+	/* What calls a function where nothing is to be done besides; else NULL.  By a
+	 * pointer: a call out of a shared library first finds that one's tables. */
+	void (*call)(ffi_cif *cif, void (*fn)(void), void *ret, void **args);
 	bool variadic;
 	bool by_register; /* regparm: all arguments are in registers */
 	ffi_abi abi;
@@ -444,6 +447,12 @@ static int prepare(struct ftr_signature *s, const struct ftr__prototype *p)
 	return 0;
 }
 
+/* libffi stores a narrow result as a whole word. */
+static bool is_narrow(const struct ftr_signature *s)
+{
+	return s->result_size && s->result_size < sizeof(ffi_arg);
+}
+
 int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prototype *p,
 			const char *text)
 {
@@ -468,6 +477,7 @@ int ftr__signature_make(struct ftr_signature **signature, const struct ftr__prot
 	s->result_size = p->result->kind == FTR__TYPE_VOID ? 0 : s->cif.rtype->size;
 	s->result_clear = p->result->kind == FTR__TYPE_STRUCT
 				  ? 0 : (s->result_size + sizeof(ffi_arg) - 1) / sizeof(ffi_arg);
+	s->call = s->stored.mend || is_narrow(s) ? NULL : ffi_call;
 	*signature = s;
 	return 0;
 }
@@ -511,11 +521,11 @@ bool ftr__signature_variadic(const struct ftr_signature *signature)
 
 /* --- calls ------------------------------------------------------------------------------ */
 
-static inline void call(const struct ftr_signature *s, void *fn, void *ret, void **args)
+static void call_mended(const struct ftr_signature *s, void *fn, void *ret, void **args)
 {
 	ffi_cif *cif = (ffi_cif *)&s->cif;
 
-	if (FTR__LIKELY(!s->stored.mend)) {
+	if (!s->stored.mend) {
 		ffi_call(cif, FFI_FN(fn), ret, args);
 		return;
 	}
@@ -524,17 +534,25 @@ static inline void call(const struct ftr_signature *s, void *fn, void *ret, void
 	ffi_call_go(cif, ftr__backend->typed->vectors, ret, args, &mend);
 }
 
-/* libffi stores a narrow result as a whole word. */
-void ftr__signature_call(const struct ftr_signature *s, void *fn, void *ret, void **args)
+static __attribute__((noinline)) void call_with_care(const struct ftr_signature *s, void *fn,
+						     void *ret, void **args)
 {
 	ffi_arg word = 0;
 
-	if (ret && s->result_size < sizeof word) {
-		call(s, fn, &word, args);
+	if (ret && is_narrow(s)) {
+		call_mended(s, fn, &word, args);
 		memcpy(ret, &word, s->result_size);
 	} else {
-		call(s, fn, ret, args);
+		call_mended(s, fn, ret, args);
 	}
+}
+
+void ftr__signature_call(const struct ftr_signature *s, void *fn, void *ret, void **args)
+{
+	if (FTR__LIKELY(s->call != NULL))
+		s->call((ffi_cif *)&s->cif, FFI_FN(fn), ret, args);
+	else
+		call_with_care(s, fn, ret, args);
 }
 
 /* --- closures ---------------------------------------------------------------------------- */
@@ -542,20 +560,8 @@ void ftr__signature_call(const struct ftr_signature *s, void *fn, void *ret, voi
 struct ftr__thunk {
 	ffi_closure closure; /* allocated by libffi, this with it */
 	const struct ftr_signature *signature;
-	ftr__closure_fn *fn;
-	void *arg;
-	size_t result_clear;
+	struct ftr__closure_data data;
 };
-
-static void on_call(ffi_cif *cif, void *ret, void **args, void *user)
-{
-	const struct ftr__thunk *thunk = user;
-
-	/* Few bytes: a call of memset() takes longer. */
-	for (size_t i = 0; i < thunk->result_clear; i++)
-		((volatile ffi_arg *)ret)[i] = 0;
-	thunk->fn(ret, args, thunk->arg);
-}
 
 int ftr__thunk_new(struct ftr__thunk **thunk, const struct ftr_signature *signature,
 		   ftr__closure_fn *fn, void *arg, void **code)
@@ -567,11 +573,10 @@ int ftr__thunk_new(struct ftr__thunk **thunk, const struct ftr_signature *signat
 		return ftr__fail(EACCES, "libffi has no executable memory for a closure: a security"
 				 " policy of the system may forbid it");
 	t->signature = ftr__signature_ref(signature);
-	t->fn = fn;
-	t->arg = arg;
-	t->result_clear = signature->result_clear;
-	ffi_status status = ffi_prep_closure_loc(&t->closure, (ffi_cif *)&signature->cif, on_call,
-						 t, *code);
+	t->data = (struct ftr__closure_data){ arg, signature->result_clear };
+	ffi_status status = ffi_prep_closure_loc(&t->closure, (ffi_cif *)&signature->cif,
+						 (void (*)(ffi_cif *, void *, void **, void *))fn,
+						 &t->data, *code);
 	if (status != FFI_OK) {
 		ftr__thunk_free(t);
 		return ftr__fail(EOPNOTSUPP, "libffi has no closures of this calling convention");

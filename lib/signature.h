@@ -56,12 +56,30 @@ void ftr__signature_set_result(const struct ftr_signature *signature,
 			       struct ftr__values *values, const void *buffer);
 size_t ftr__signature_result_size(const struct ftr_signature *signature);
 
-/* A function of the signature that calls fn. */
-typedef void ftr__closure_fn(void *ret, void **args, void *arg);
+/*
+ * A function of the signature that calls fn: by libffi itself, with a pointer to
+ * what it was made with.  fn first clears the result, but a struct's.
+ */
+struct ftr__closure_data {
+	void *arg;
+	size_t result_clear; /* so many words */
+};
+typedef void ftr__closure_fn(void *cif, void *ret, void **args, void *data);
 struct ftr__thunk; /* a closure as libffi has it */
 /* -ENOMEM, -EACCES, with a sentence. */
 int ftr__thunk_new(struct ftr__thunk **thunk, const struct ftr_signature *signature,
 		   ftr__closure_fn *fn, void *arg, void **code);
+
+/* One word, most often, and then few: a call of memset() takes longer. */
+static inline void *ftr__closure_begin(const struct ftr__closure_data *data, void *ret)
+{
+	volatile uintptr_t *word = ret;
+
+	for (size_t i = data->result_clear; i; i--)
+		*word++ = 0;
+	return data->arg;
+}
+
 void ftr__thunk_free(struct ftr__thunk *thunk);
 
 #endif
