@@ -190,6 +190,23 @@ struct ftr__type *ftr__c_integer_new(struct ftr__c_parser *s, size_t size, bool 
 	return type;
 }
 
+uint32_t ftr__c_bytes(const struct ftr__type *type)
+{
+	static const uint8_t reals[] = { [FTR__FLOAT] = sizeof(float),
+					 [FTR__DOUBLE] = sizeof(double),
+					 [FTR__LONG_DOUBLE] = sizeof(long double) };
+
+	switch (type->kind) {
+	case FTR__TYPE_INTEGER: return type->size;
+	case FTR__TYPE_REAL: return reals[type->rank];
+	case FTR__TYPE_COMPLEX: return 2u * reals[type->rank];
+	case FTR__TYPE_POINTER: return sizeof(void *);
+	case FTR__TYPE_ARRAY:
+	case FTR__TYPE_STRUCT: return type->bytes;
+	default: return 0;
+	}
+}
+
 void ftr__c_check_complete(struct ftr__c_parser *s, const struct ftr__type *type, const char *where,
 			   const char *what)
 {

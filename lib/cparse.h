@@ -59,6 +59,9 @@ void ftr__c_leave(struct ftr__c_parser *s);
 struct ftr__type *ftr__c_type_new(struct ftr__c_parser *s, enum ftr__type_kind kind);
 struct ftr__type *ftr__c_integer_new(struct ftr__c_parser *s, size_t size, bool is_signed);
 struct ftr__type *ftr__c_type_copy(struct ftr__c_parser *s, const struct ftr__type *from);
+/* How many bytes a value takes, with no padding counted: more than FTR__BYTES_MAX
+ * are none too few. */
+uint32_t ftr__c_bytes(const struct ftr__type *type);
 /* Fail unless a parameter, member or result (`what`) may have the type. */
 void ftr__c_check_complete(struct ftr__c_parser *s, const struct ftr__type *type,
 			   const char *where, const char *what);

@@ -184,8 +184,24 @@ static const struct ftr__type *tag_find(const struct ftr__c_parser *s, const cha
 	return NULL;
 }
 
+static void add_bytes(struct ftr__c_parser *s, struct ftr__type *type,
+		      const struct ftr__type *member, const char *where)
+{
+	uint32_t bytes = ftr__c_bytes(member);
+
+	if (member->kind == FTR__TYPE_ARRAY && !bytes)
+		ftr__c_fail_at(s, where, EOPNOTSUPP, "a struct with an array of no size can't be"
+			" passed");
+	if (bytes > FTR__BYTES_MAX - type->bytes)
+		ftr__c_fail_at(s, where, EOPNOTSUPP, "a struct of more than %d bytes",
+			FTR__BYTES_MAX);
+	else
+		type->bytes += bytes;
+}
+
 /* One declaration in a struct; the place for the next member. */
-static struct ftr__type **member_declaration(struct ftr__c_parser *s, struct ftr__type **end)
+static struct ftr__type **member_declaration(struct ftr__c_parser *s, struct ftr__type *of,
+					     struct ftr__type **end)
 {
 	struct ftr__type *base = ftr__c_specifiers(s);
 
@@ -195,9 +211,7 @@ static struct ftr__type **member_declaration(struct ftr__c_parser *s, struct ftr
 		ftr__c_check_complete(s, type, where, "a member");
 		if (ftr__c_is(s, ':'))
 			ftr__c_fail_at(s, s->start, EOPNOTSUPP, "bit-fields are not available");
-		if (type->kind == FTR__TYPE_ARRAY && !type->count)
-			ftr__c_fail_at(s, where, EOPNOTSUPP, "a struct with an array of no size can't be"
-				" passed");
+		add_bytes(s, of, type, where);
 		*end = ftr__c_type_copy(s, type);
 		if (s->error)
 			return end;
@@ -214,7 +228,7 @@ static void struct_members(struct ftr__c_parser *s, struct ftr__type *type)
 	if (ftr__c_is(s, '}'))
 		ftr__c_fail_at(s, s->start, EOPNOTSUPP, "a struct without members can't be passed");
 	while (!s->error && !ftr__c_is(s, '}'))
-		end = member_declaration(s, end);
+		end = member_declaration(s, type, end);
 	ftr__c_require(s, '}');
 	if (type->name_length && s->n_tags < FTR__C_TAGS_MAX)
 		s->tags[s->n_tags++] = type;

@@ -78,6 +78,7 @@ static struct ftr__type *parameter(struct ftr__c_parser *s)
 static void parameters(struct ftr__c_parser *s, bool keep)
 {
 	struct ftr__prototype *p = s->p;
+	uint32_t bytes = 0;
 	unsigned n = 0;
 
 	if (ftr__c_accept(s, ')'))
@@ -99,6 +100,10 @@ static void parameters(struct ftr__c_parser *s, bool keep)
 			ftr__c_fail_at(s, where, EINVAL, "more than %d parameters", FTR__PARAMETERS_MAX);
 			return;
 		}
+		bytes += ftr__c_bytes(type);
+		if (bytes > FTR__BYTES_MAX)
+			ftr__c_fail_at(s, where, EOPNOTSUPP, "arguments of more than %d bytes",
+				FTR__BYTES_MAX);
 		if (keep)
 			p->parameters[n] = type;
 		n++;
@@ -180,7 +185,9 @@ static struct ftr__type *apply(struct ftr__c_parser *s, const struct declarator 
 		if (one->what == ARRAY) {
 			ftr__c_check_complete(s, base, s->start, "an array");
 			struct ftr__type *array = ftr__c_type_new(s, FTR__TYPE_ARRAY);
+			uint64_t bytes = (uint64_t)one->count * ftr__c_bytes(base);
 			array->count = one->count;
+			array->bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 			array->element = base;
 			base = array;
 		} else {

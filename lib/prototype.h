@@ -15,7 +15,8 @@ enum {
 	FTR__PARAMETERS_MAX = 127, /* the C standard's, "Translation limits" */
 	FTR__NESTING_MAX = 16,     /* structs in structs, functions in functions */
 	FTR__TYPES_MAX = 2048,     /* types in one prototype, members too */
-	FTR__ARRAY_MAX = 65536     /* elements of an array */
+	FTR__ARRAY_MAX = INT32_MAX, /* elements of an array; behind a pointer, then */
+	FTR__BYTES_MAX = 65536      /* of a value, and of all arguments */
 };
 
 enum ftr__type_kind {
@@ -37,6 +38,7 @@ struct ftr__type {
 	uint8_t size;
 	bool is_signed;
 	uint32_t count;
+	uint32_t bytes; /* of an array or a struct, no padding counted; or too many */
 	struct ftr__type *element;
 	struct ftr__type *next; /* behind it, among the members of a struct */
 	const char *name;       /* in the text: of a struct, or of what is not known */

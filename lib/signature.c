@@ -21,7 +21,6 @@
 #include "lib/stored.h"
 
 enum {
-	ARGUMENTS_MAX = 65536, /* bytes */
 	/* Structs above this size go in memory whatever their members are (x86_64
 	 * psABI, "Parameter Passing": 64; i386: all do). */
 	MEMORY_SIZE = 64
@@ -319,7 +318,7 @@ static int find_result(struct ftr_signature *s, const struct ftr__prototype *p)
 
 	if ((type != FFI_TYPE_STRUCT && type != FFI_TYPE_COMPLEX) || on_x87)
 		return 0;
-	void *result = calloc(1, s->cif.rtype->size + FTR__RESULT_ROOM + ARGUMENTS_MAX);
+	void *result = calloc(1, s->cif.rtype->size + FTR__RESULT_ROOM + FTR__BYTES_MAX);
 	uintptr_t *stack = calloc(1, stack_size);
 	if (result && stack) {
 		struct ftr__values values = { .stack = stack, .stack_size = stack_size,
@@ -431,9 +430,9 @@ static int prepare(struct ftr_signature *s, const struct ftr__prototype *p)
 		if (!s->types[i] || !lay_out(s, s->types[i]))
 			return no_memory();
 		size += align_up(s->types[i]->size);
-		if (size > ARGUMENTS_MAX)
-			return ftr__fail(EOPNOTSUPP, "arguments of more than %d bytes",
-					 ARGUMENTS_MAX);
+		if (size > FTR__BYTES_MAX)
+			return ftr__fail(EOPNOTSUPP, "with parameter %u arguments are of more than"
+					 " %d bytes", i + 1, FTR__BYTES_MAX);
 	}
 	ffi_status status = p->variadic && p->n_parameters
 		? ffi_prep_cif_var(&s->cif, s->abi, p->n_parameters, p->n_parameters, result,
@@ -442,8 +441,8 @@ static int prepare(struct ftr_signature *s, const struct ftr__prototype *p)
 	if (status != FFI_OK)
 		return ftr__fail(EOPNOTSUPP, "libffi can't pass the types of this prototype"
 				 " (status %d)", (int)status);
-	if (result->size > ARGUMENTS_MAX)
-		return ftr__fail(EOPNOTSUPP, "a result of more than %d bytes", ARGUMENTS_MAX);
+	if (result->size > FTR__BYTES_MAX)
+		return ftr__fail(EOPNOTSUPP, "a result of more than %d bytes", FTR__BYTES_MAX);
 	return 0;
 }
 
@@ -593,7 +592,8 @@ void ftr__thunk_free(struct ftr__thunk *thunk)
 
 /* --- arguments of traced calls ---------------------------------------------------------------- */
 
-FTR__BARE static void put_arguments(const struct ftr_signature *s, struct ftr__values *v,
+/* Apart, so that handlers which change nothing need less. */
+FTR__BARE static __attribute__((noinline)) void put_arguments(const struct ftr_signature *s, struct ftr__values *v,
 				    void **args)
 {
 	if (s->by_register) {

@@ -30,12 +30,11 @@ FTR__BARE static bool on_entry(void **args, void *arg)
 	struct entry *e = arg;
 	const struct ftr_signature *s = e->typing->signature;
 
-	if (e->saved)
-		ftr__layout_save(ftr__signature_layout(s), e->saved, args);
+	ftr__layout_save(ftr__signature_layout(s), e->saved, args);
 	if (!e->typing->entry)
 		return false;
 	e->result = e->typing->entry(&e->call, args, e->data);
-	return e->saved && ftr__layout_differ(ftr__signature_layout(s), e->saved, args);
+	return ftr__layout_differ(ftr__signature_layout(s), e->saved, args);
 }
 
 /* A function of its own: the stack is taken where it is needed. */
@@ -50,6 +49,28 @@ FTR__BARE static __attribute__((noinline)) int enter(struct entry *e, struct ftr
 	return e->result;
 }
 
+FTR__BARE static bool on_entry_in_place(void **args, void *arg)
+{
+	struct entry *e = arg;
+
+	e->result = e->typing->entry(&e->call, args, e->data);
+	return false;
+}
+
+/* Without an exit, and what is written to the arguments is the function's: nothing
+ * is to be compared or kept. */
+FTR__BARE static int typed_entry_in_place(uintptr_t ip, uintptr_t parent_ip,
+					  struct ftr_group *group, struct ftr_regs *regs)
+{
+	const struct ftr__typing *typing = group->typing;
+	struct entry e = { .typing = typing,
+			   .call = { .ip = ip, .signature = typing->signature },
+			   .data = group->data };
+
+	ftr__signature_arguments(typing->signature, regs, on_entry_in_place, &e);
+	return e.result;
+}
+
 FTR__BARE static int typed_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 				 struct ftr_regs *regs)
 {
@@ -59,10 +80,7 @@ FTR__BARE static int typed_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_g
 			   .saved = typing->exit ? ftr_entry_data(regs) : NULL,
 			   .data = group->data };
 
-	if (typing->exit || !ftr__signature_in_place(typing->signature))
-		return enter(&e, regs);
-	ftr__signature_arguments(typing->signature, regs, on_entry, &e);
-	return e.result;
+	return enter(&e, regs);
 }
 
 /* --- exits --------------------------------------------------------------------------- */
@@ -146,7 +164,8 @@ int ftr__typed_set(struct ftr_group *group, const struct ftr__typing *typing)
 	ftr__signature_ref(copy->signature);
 	ftr__typing_free(group->typing);
 	group->typing = copy;
-	m->entry = typed_entry;
+	m->entry = !typing->exit && ftr__signature_in_place(typing->signature)
+			   ? typed_entry_in_place : typed_entry;
 	m->exit = typing->exit ? typed_exit : NULL;
 	m->flags &= ~(uint32_t)FTR__MEMBER_EXIT;
 	if (typing->exit)

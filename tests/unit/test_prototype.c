@@ -229,7 +229,18 @@ static const struct {
 	{ "int (struct { int a; void b; })", -EINVAL, 27, "of type void" },
 	{ "int (struct { struct foo f; })", -EINVAL, 22, "'foo' is not known" },
 	{ "int (struct { int a[x]; })", -EINVAL, 21, "expected a number" },
-	{ "int (struct { int a[99999]; })", -EINVAL, 21, "more than 65536" },
+	{ "int (struct { int a[99999]; })", -EOPNOTSUPP, 19, "more than 65536 bytes" },
+	{ "int (int, struct { int a[2147483648]; })", -EINVAL, 26, "more than 2147483647" },
+	/* As 32 bits, or 64, have them these are of no size. */
+	{ "int (struct { char a[65536][65536]; })", -EOPNOTSUPP, 20, "more than 65536 bytes" },
+	{ "int (struct { int a[1073741824]; })", -EOPNOTSUPP, 19, "more than 65536 bytes" },
+	{ "int (struct { char a[65536][65536][65536][65536]; })", -EOPNOTSUPP, 20, "65536 bytes" },
+	{ "int (struct { struct { short a[32768]; char b; } c; })", -EOPNOTSUPP, 45, "65536" },
+	{ "int (struct { char a[65535]; short b; })", -EOPNOTSUPP, 36, "65536 bytes" },
+	{ "int (struct a { char a[65000]; }, struct a)", -EOPNOTSUPP, 35, "arguments of more" },
+	{ "struct { char a[65537]; } (int)", -EOPNOTSUPP, 15, "more than 65536 bytes" },
+	{ "int (struct { int a[3][]; })", -EOPNOTSUPP, 19, "of no size" },
+	{ "int (struct { int a[0][3]; })", -EOPNOTSUPP, 19, "of no size" },
 	{ "int (struct { int a[99999999999999999999999]; })", -EINVAL, 21, "expected a number" },
 	{ "int (struct { int a[08]; })", -EINVAL, 21, "expected a number" },
 	{ "__attribute__((stdcall)) int __fastcall f(int)", -EINVAL, 30, "second calling" },
@@ -308,6 +319,23 @@ START_TEST(test_bounds)
 	ck_assert_int_eq(result_of(repeated("int (struct {", "int*;", 780, "})")), -EINVAL);
 	ck_assert(strstr(ftr__error_last(), "2048 types"));
 	ck_assert_int_eq(result_of(repeated("int (", "struct a { int; }, ", 100, "int)")), 0);
+	/* Behind a pointer nothing is too large. */
+	ck_assert_int_eq(result_of(strdup("int (char a[1 ], char b[2147483647][2147483647])")), 0);
+}
+END_TEST
+
+/** Each struct is two of the one before: what is told in a line takes time and
+ *  memory without end. */
+START_TEST(test_doubling)
+{
+	char text[2048] = "int (struct t0 { char a; }";
+
+	for (int i = 1; i <= 40; i++) {
+		size_t n = strlen(text);
+		snprintf(text + n, sizeof text - n, ", struct t%d { struct t%d a, b; }", i, i - 1);
+	}
+	ck_assert_int_eq(result_of(strdup(text)), -EOPNOTSUPP);
+	ck_assert(strstr(ftr__error_last(), "65536 bytes"));
 }
 END_TEST
 
@@ -357,6 +385,7 @@ int main(void)
 	UNIT_CASE(suite, test_int128);
 	UNIT_CASE(suite, test_bad);
 	UNIT_CASE(suite, test_bounds);
+	UNIT_CASE(suite, test_doubling);
 	UNIT_CASE(suite, test_mutations);
 	return unit_main(suite);
 }
