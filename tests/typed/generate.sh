@@ -74,6 +74,25 @@ function declare_types() {
 	aggregate("s_cD", "char a; long double b;", "{c,D}", "a b")
 	aggregate("s_F", "float _Complex a;", "{F}", "a")
 	aggregate("s_fF", "float a; float _Complex b;", "{f,F}", "a b")
+	aggregate("s_C", "double _Complex a;", "{C}", "a")
+	aggregate("s_Ff", "float _Complex a; float b;", "{F,f}", "a b")
+	aggregate("s_iF", "int a; float _Complex b;", "{i,F}", "a b")
+	aggregate("s_d2", "double a[2];", "{{d,d}}", "a[0] a[1]")
+	aggregate("s_cd", "char a; double b;", "{c,d}", "a b")
+	aggregate("s_i3f", "int a[3]; float b;", "{{i,i,i},f}", "a[0] a[1] a[2] b")
+	aggregate("s_f3i", "float a[3]; int b;", "{{f,f,f},i}", "a[0] a[1] a[2] b")
+	aggregate("s_bf", "_Bool a; float b[3];", "{b,{f,f,f}}", "a b[0] b[1] b[2]")
+	aggregate("s_nfi", "struct { float a; int b; } n[2];", "{{{f,i},{f,i}}}",
+		  "n[0].a n[0].b n[1].a n[1].b")
+	aggregate("s_deep", "struct { struct { struct { short a[2]; } b; char c; } d[1]; } e; float f;",
+		  "{{{{{{h,h}},c}}},f}", "e.d[0].b.a[0] e.d[0].b.a[1] e.d[0].c f")
+	aggregate("s_nd", "struct { float a; struct { double b; } c; } n;", "{{f,{d}}}", "n.a n.c.b")
+	aggregate("s_DD", "long double a[2];", "{{D,D}}", "a[0] a[1]")
+	aggregate("s_pf", "void *a; float b, c;", "{p,f,f}", "a b c")
+	if (arch == "x86_64") {
+		aggregate("s_x", "__int128 a;", "{x}", "a")
+		aggregate("s_xc", "__int128 a; char b;", "{x,c}", "a b")
+	}
 	aggregate("s_pi", "void *a; int b;", "{p,i}", "a b")
 	aggregate("s_i20", "int a[20];",
 		  "{{i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i}}", "a[0] a[9] a[19]")
