@@ -13,6 +13,7 @@ typed_tests = \
 	tests/typed/test_faults \
 	tests/typed/test_restore \
 	tests/typed/test_left \
+	tests/typed/test_forbidden \
 	tests/live/test_replace \
 	tests/live/test_replace_elsewhere
 
@@ -61,6 +62,10 @@ tests_typed_test_restore_LDADD = libftr.la $(CHECK_LIBS)
 tests_typed_test_left_SOURCES = tests/typed/test_left.c $(load_live_sources)
 tests_typed_test_left_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_typed_test_left_LDADD = libftr.la $(CHECK_LIBS)
+
+tests_typed_test_forbidden_SOURCES = tests/typed/test_forbidden.c $(load_live_sources)
+tests_typed_test_forbidden_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_typed_test_forbidden_LDADD = libftr.la $(CHECK_LIBS)
 
 # The same table without sites.
 CLEANFILES += tests/typed/bare.o
