@@ -15,6 +15,7 @@ typed_tests = \
 	tests/typed/test_left \
 	tests/typed/test_forbidden \
 	tests/live/test_replace \
+	tests/live/test_replace_orders \
 	tests/live/test_replace_elsewhere
 
 tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
@@ -66,6 +67,10 @@ tests_typed_test_left_LDADD = libftr.la $(CHECK_LIBS)
 tests_typed_test_forbidden_SOURCES = tests/typed/test_forbidden.c $(load_live_sources)
 tests_typed_test_forbidden_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_typed_test_forbidden_LDADD = libftr.la $(CHECK_LIBS)
+
+tests_live_test_replace_orders_SOURCES = tests/live/test_replace_orders.c $(load_live_sources)
+tests_live_test_replace_orders_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_replace_orders_LDADD = libftr.la $(CHECK_LIBS)
 
 # The same table without sites.
 CLEANFILES += tests/typed/bare.o
