@@ -95,8 +95,8 @@ static bool prepare_exits(struct ftr__set *set)
  * backend has such. */
 static void choose_exit_run(struct ftr__set *set)
 {
-	const uint32_t special = FTR__MEMBER_GOES | FTR_GROUP_REGS | FTR_GROUP_UNWOUND_EXITS |
-				 FTR__MEMBER_LIMITED;
+	const uint32_t special = FTR__MEMBER_GOES | FTR_GROUP_REGS | FTR_GROUP_SP_OVERLAY |
+				 FTR_GROUP_UNWOUND_EXITS | FTR__MEMBER_LIMITED;
 
 	if (!set->n_exits || set->n != 1 || set->any & special || !ftr__backend->exit_caller)
 		return;

@@ -10,6 +10,7 @@ exit_tests = \
 	tests/live/test_exits_hold \
 	tests/live/test_exits_calls \
 	tests/live/test_exits_regs \
+	tests/live/test_exits_returns \
 	tests/live/test_shadow
 if BACKEND_X86_64
 exit_tests += tests/live/test_exits_hold_six
@@ -52,6 +53,10 @@ tests_live_test_exits_calls_LDADD = $(stress_lib)
 tests_live_test_exits_detach_SOURCES = tests/live/test_exits_detach.c $(hooks)
 tests_live_test_exits_detach_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_detach_LDADD = $(stress_lib)
+tests_live_test_exits_returns_SOURCES = tests/live/test_exits_returns.c \
+	tests/live/hooks_stub.S $(live_step) $(hooks)
+tests_live_test_exits_returns_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_returns_LDADD = $(stress_lib)
 tests_live_test_exits_signals_SOURCES = tests/live/test_exits_signals.c tests/live/hooks_stub.S \
 	$(live_step) $(hooks)
 tests_live_test_exits_signals_CPPFLAGS = $(stress_cppflags)

@@ -303,8 +303,11 @@ static uintptr_t thread_pointer(void)
 }
 
 #define DECLARE(kind)                                                             \
-	void ftr__i386_args_##kind(void), ftr__i386_flat_##kind(void),            \
-		ftr__i386_overlay_##kind(void)
+	void ftr__i386_args_##kind(void), ftr__i386_jumped_args_##kind(void),     \
+		ftr__i386_flat_##kind(void), ftr__i386_jumped_flat_##kind(void),  \
+		ftr__i386_overlay_##kind(void),                                   \
+		ftr__i386_jumped_overlay_##kind(void),                            \
+		ftr__i386_exit_args_##kind(void)
 DECLARE(none);
 DECLARE(sse);
 DECLARE(avx);
@@ -315,9 +318,19 @@ DECLARE(all_avx512);
 DECLARE(all_avx512bw);
 
 enum layout { ARGS, FLAT, OVERLAY };
-#define LAYOUTS(kind)                                                             \
-	{ (uintptr_t)ftr__i386_args_##kind, (uintptr_t)ftr__i386_flat_##kind,     \
-	  (uintptr_t)ftr__i386_overlay_##kind }
+
+struct callers {
+	uintptr_t entry[3][2]; /* by layout; called, jumped */
+	uintptr_t exit;
+};
+#define CALLERS(kind)                                                             \
+	{ { { (uintptr_t)ftr__i386_args_##kind,                                   \
+	      (uintptr_t)ftr__i386_jumped_args_##kind },                          \
+	    { (uintptr_t)ftr__i386_flat_##kind,                                   \
+	      (uintptr_t)ftr__i386_jumped_flat_##kind },                          \
+	    { (uintptr_t)ftr__i386_overlay_##kind,                                \
+	      (uintptr_t)ftr__i386_jumped_overlay_##kind } },                     \
+	  (uintptr_t)ftr__i386_exit_args_##kind }
 
 static enum layout layout_for(uint32_t flags)
 {
@@ -326,31 +339,40 @@ static enum layout layout_for(uint32_t flags)
 	return flags & FTR_GROUP_REGS ? FLAT : ARGS;
 }
 
-static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
+static const struct callers *callers(enum ftr__vectors vectors)
 {
-	static const uintptr_t args[][3] = {
-		[FTR__X86_NO_VECTORS] = LAYOUTS(none),
-		[FTR__X86_SSE] = LAYOUTS(sse),
-		[FTR__X86_AVX] = LAYOUTS(avx),
-		[FTR__X86_AVX512] = LAYOUTS(avx512),
+	static const struct callers args[] = {
+		[FTR__X86_NO_VECTORS] = CALLERS(none),
+		[FTR__X86_SSE] = CALLERS(sse),
+		[FTR__X86_AVX] = CALLERS(avx),
+		[FTR__X86_AVX512] = CALLERS(avx512),
 	};
-	static const uintptr_t all[][3] = {
-		[FTR__X86_NO_VECTORS] = LAYOUTS(none),
-		[FTR__X86_SSE] = LAYOUTS(all_sse),
-		[FTR__X86_AVX] = LAYOUTS(all_avx),
-		[FTR__X86_AVX512] = LAYOUTS(all_avx512),
-		[FTR__X86_AVX512 + 1] = LAYOUTS(all_avx512bw),
+	static const struct callers all[] = {
+		[FTR__X86_NO_VECTORS] = CALLERS(none),
+		[FTR__X86_SSE] = CALLERS(all_sse),
+		[FTR__X86_AVX] = CALLERS(all_avx),
+		[FTR__X86_AVX512] = CALLERS(all_avx512),
+		[FTR__X86_AVX512 + 1] = CALLERS(all_avx512bw),
 	};
-	enum layout layout = layout_for(flags);
 
 	if (vectors == FTR__VECTORS_NONE)
-		return args[FTR__X86_NO_VECTORS][layout];
+		return &args[FTR__X86_NO_VECTORS];
 	unsigned level = ftr__x86_vector_level();
 	if (vectors == FTR__VECTORS_ARGS)
-		return args[level][layout];
+		return &args[level];
 	if (level == FTR__X86_AVX512 && ftr__x86_wide_masks)
 		level++;
-	return all[level][layout];
+	return &all[level];
+}
+
+static uintptr_t caller(uint32_t flags, enum ftr__vectors vectors, bool jumped)
+{
+	return callers(vectors)->entry[layout_for(flags)][jumped];
+}
+
+static uintptr_t exit_caller(enum ftr__vectors vectors)
+{
+	return callers(vectors)->exit;
 }
 
 /*
@@ -420,6 +442,12 @@ static enum layout layout_of(const struct ftr_regs *regs)
 	return regs->head.mark & FTR_I386_MARK_OVERLAY ? OVERLAY : FLAT;
 }
 
+/* Of an args frame with FTR__MARK_HOOKED. */
+static bool regs_of_exit(const struct ftr_regs *regs)
+{
+	return regs->head.mark & FTR_I386_MARK_EXIT;
+}
+
 /* T of frame.h: the traced function's esp at its entry. */
 static uintptr_t entry_sp(const struct ftr_regs *regs)
 {
@@ -486,6 +514,13 @@ static void regs_resume(struct ftr_regs *regs, uintptr_t ip)
 static uintptr_t regs_resume_at(const struct ftr_regs *regs)
 {
 	return is_filled(regs) ? regs->last : *pushed(regs);
+}
+
+static void regs_resume_cell(struct ftr_regs *regs, uintptr_t cell)
+{
+	if (layout_of(regs) == ARGS)
+		regs->head.mark |= FTR_I386_MARK_CELL;
+	regs_resume(regs, cell);
 }
 
 static struct pt_regs *regs_pt_regs(struct ftr_regs *regs)
@@ -597,12 +632,13 @@ static const struct ftr_backend backend = {
 	.thread_pointer = thread_pointer,
 	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,
+	.exit_caller = exit_caller,
 	.near_cfi = { near_cfi, sizeof near_cfi, 8 },
 	.jump_size = JUMP_SIZE,
 	.jumps_emit = jumps_emit,
 	.jump_cfi = { stub_cfi, sizeof stub_cfi, 8 }, /* it pushes as a stub does */
 	.cells_emit = cells_emit,
-	.cell_enter = 1,
+	.cell_enter = FTR_I386_CELL_ENTER,
 	.cell_return = 11,
 	.cell_cfi = { cell_cfi, sizeof cell_cfi, 8, cell_gcc_cfi, sizeof cell_gcc_cfi },
 	.x87_is_empty = ftr__x86_x87_is_empty,
@@ -611,7 +647,8 @@ static const struct ftr_backend backend = {
 	.x87_peek = ftr__x86_x87_peek,
 	.regs_resume = regs_resume,
 	.regs_resume_at = regs_resume_at,
-	.regs_resume_cell = regs_resume,
+	.regs_of_exit = regs_of_exit,
+	.regs_resume_cell = regs_resume_cell,
 	.regs_pt_regs = regs_pt_regs,
 	.regs_ip = regs_ip,
 	.regs_set_ip = regs_set_ip,

@@ -42,7 +42,9 @@
  *
  * State on exit
  *     at the return address into the traced function, or where a handler said;
- *     esp = T, or flat: sp of pt_regs
+ *         esp = T, or flat: sp of pt_regs
+ *     jumped variants, which no call led to (lib/jump.h): the same, but args
+ *         where that is a cell: eax at T - 4, which is esp
  *     args: all general registers, arithmetic flags and the vector registers
  *         that the variant saves as on entry, or as handlers changed them
  *     flat, overlay: the same, and all flags as in pt_regs
@@ -64,6 +66,11 @@
  */
 #include "backends/i386/frame.h"
 #include "backends/x86/vectors.h"
+
+/* How a caller was come to. */
+#define CALLED 0 /* by a site's call */
+#define JUMPED 1 /* by a site's jump */
+#define EXITS  2 /* by a cell */
 
 /* --- vector registers ---------------------------------------------------------- */
 
@@ -188,26 +195,145 @@
 	.size	\name, . - \name
 	.endm
 
-/*
- * Save vectors, run the handlers, load vectors.  ecx: what the slot pushed;
- * \ret: the place of the return address into the traced function, by ebp.
- * whole: edi is free to keep ftr__self; overlay: the slot's word may be overwritten,
- * and handlers find their group in the frame.
- */
-	.macro	DISPATCH kind, fn, above, whole, overlay, ret:vararg
-	SAVE_\kind \above
-	movl	FTR__SLOT_SELF(%ecx), %edx
-	movl	%gs:(%edx), %edx
-	testl	%edx, %edx
-	jz	.L\fn\()_slow
-	cmpl	$0, FTR__THREAD_FRAME(%edx)
-	jne	.L\fn\()_slow
-	leal	-(\above)(%ebp), %eax
-	.if	\whole
-	movl	%edx, %edi
+/* ftr__self; slot: where the struct ftr__slot_hot lies, or a record. */
+	.macro	LOAD_SELF self, slot
+	movl	FTR__SLOT_SELF(%\slot), %\self
+	movl	%gs:(%\self), %\self
+	.endm
+
+/* The frame's end, esp at the word where execution goes on: by a return. */
+	.macro	LEAVE way
+	.if	\way == JUMPED
+	/* One that has a call of its own, which processors take for none if what
+	 * it calls is the next instruction: else all returns above would be
+	 * mispredicted, and not this one alone. */
+	call	.Lleave\@
+	int3
+.Lleave\@:
+	.cfi_def_cfa_offset 8
+	leal	4(%esp), %esp
+	.cfi_def_cfa_offset 4
 	.endif
-	movl	%eax, FTR__THREAD_FRAME(%edx)
-	/* The set is loaded after the store above: see lib/grace.h. */
+	ret
+	.endm
+
+/* --- return hooks: what lib/exit.c does, for a lone plain group ---------------- */
+
+/*
+ * ebx: ftr__self.
+ *
+ * The handler's arguments are on the stack, the set in edx: see to it that the first of the thread's free records serves the call; the
+ * handler finds it there (R1's entry data).  Where the set does all by its `run`
+ * there is nothing to do.
+ */
+	.macro	READY_RECORD fn
+	movl	FTR__SET_HOOKS(%edx), %eax
+	testl	%eax, %eax
+	jz	.L\fn\()_ready
+	movl	FTR__THREAD_RECORDS(%ebx), %ecx
+	testl	%ecx, %ecx
+	jz	.L\fn\()_make_ready
+	cmpl	%eax, FTR__RECORD_SET(%ecx)
+	jne	.L\fn\()_make_ready
+	movl	FTR__SET_DATA_SIZE(%eax), %eax
+	cmpl	%eax, FTR__RECORD_DATA_ROOM(%ecx)
+	jb	.L\fn\()_make_ready
+	movl	(%esp), %eax
+	movl	%eax, FTR__RECORD_IP(%ecx)
+.L\fn\()_ready:
+	.endm
+
+/* The handler is not called where no record is to be had. */
+	.macro	READY_RECORD_ASIDE fn, above
+.L\fn\()_make_ready:
+	movl	FTR__SET_HOOKS(%edx), %eax
+	leal	8(%ebp), %ecx
+	movl	%eax, (%esp)
+	movl	%ecx, 4(%esp)
+	call	ftr__exit_make_ready
+.L\fn\()_made_ready:
+	FTR__LATE .L\fn\()_make_ready, .L\fn\()_made_ready, 1
+	testl	%eax, %eax
+	jz	.L\fn\()_bound
+	movl	(%ebp), %ecx
+	leal	16(%esp), %esp
+	leal	-(\above)(%ebp), %eax
+	jmp	.L\fn\()_load_set
+	.endm
+
+#define CELL_WORDS (FTR__CELLS_SIZE - FTR_I386_CELL_ENTER)
+
+/* Behind the handler: if it returned eax = 0 the record is the call's, which goes
+ * on in its cell. */
+	.macro	BIND_RECORD fn, above
+	testl	%eax, %eax
+	jnz	.L\fn\()_bound
+	movl	FTR__THREAD_RECORDS(%ebx), %ecx
+	movl	FTR__RECORD_NEXT(%ecx), %eax
+	movl	%eax, FTR__THREAD_RECORDS(%ebx)
+	movl	FTR__RECORD_CELL(%ecx), %edx
+	movl	4(%ebp), %eax
+	movl	%eax, CELL_WORDS + FTR__CELL_BODY(%edx)
+	movl	8(%ebp), %eax
+	movl	%eax, CELL_WORDS + FTR__CELL_PARENT(%edx)
+	leal	8(%ebp), %eax
+	movl	%eax, FTR__RECORD_SLOT(%ecx)
+	orb	$FTR_I386_MARK_CELL, R_MARK - (\above)(%ebp)
+	movl	%edx, 4(%ebp)
+.L\fn\()_bound:
+	.endm
+
+/*
+ * For a cell's call that returned: ecx is its record, which is kept in the frame,
+ * eax the frame.  x87: what is on the x87 stack has to be taken from there.
+ */
+	.macro	RUN_EXIT fn, above, x87
+	movl	%ecx, R_GROUP - (\above)(%ebp)
+	movl	FTR__RECORD_SET(%ecx), %edx
+	pushl	%eax
+	pushl	FTR__SET_EXIT_ARG(%edx)
+	pushl	4(%ebp)
+	pushl	FTR__RECORD_IP(%ecx)
+	.if	\x87
+	/* Its top register empty: class C3 C0 of fxam. */
+	fxam
+	fnstsw	%ax
+	andl	$0x4500, %eax
+	cmpl	$0x4100, %eax
+	jne	.L\fn\()_x87
+	.endif
+	call	*FTR__SET_EXIT_RUN(%edx)
+	.endm
+
+/* The record is free. */
+	.macro	RELEASE_RECORD fn
+	movl	(%ebp), %ecx
+	cmpl	%ebx, FTR__RECORD_OWNER(%ecx)
+	jne	.L\fn\()_foreign
+	movl	FTR__THREAD_RECORDS(%ebx), %eax
+	movl	$0, FTR__RECORD_SLOT(%ecx)
+	movl	%eax, FTR__RECORD_NEXT(%ecx)
+	movl	%ecx, FTR__THREAD_RECORDS(%ebx)
+.L\fn\()_released:
+	.endm
+
+	.macro	RELEASE_RECORD_ASIDE fn
+.L\fn\()_x87:
+	movl	%ecx, 8(%esp)
+	call	ftr__run_exits
+	jmp	.L\fn\()_released
+.L\fn\()_foreign:
+	movl	%ecx, (%esp)
+	call	ftr__record_return
+	jmp	.L\fn\()_released
+	.endm
+
+/* --- running the handlers -------------------------------------------------------- */
+
+/* With the frame in eax, what the slot pushed in ecx. */
+	.macro	RUN_HANDLER fn, above, overlay, way, ret:vararg
+.L\fn\()_load_set:
+	/* The set is loaded after the store of the frame: see lib/grace.h. */
 	movl	FTR__SLOT_SET(%ecx), %edx
 .L\fn\()_has_set:
 	FTR__LATE ftr__i386_\fn, .L\fn\()_has_set
@@ -223,17 +349,45 @@
 	.endif
 	pushl	8(%ebp)
 	pushl	%eax
-	call	*FTR__SET_RUN(%edx)
-	.if	\whole
-	movl	%edi, %edx
-	.else
-	movl	(%ebp), %ecx
-	movl	FTR__SLOT_SELF(%ecx), %edx
-	movl	%gs:(%edx), %edx
+	.if	\way == JUMPED
+	READY_RECORD \fn
 	.endif
-	movl	$0, FTR__THREAD_FRAME(%edx)
-	movl	FTR__THREAD_ASKED(%edx), %eax
-	cmpl	FTR__THREAD_ANSWERED(%edx), %eax
+	call	*FTR__SET_RUN(%edx)
+	.endm
+
+/*
+ * Save vectors, run the handlers, load vectors.  ecx: what the slot pushed;
+ * \ret: the place of the return address into the traced function, by ebp; \self:
+ * what ftr__self is kept in, edx: it is loaded anew.
+ * overlay: the slot's word may be overwritten, and handlers find their group in the
+ * frame.
+ */
+	.macro	DISPATCH kind, fn, above, overlay, way, x87, self, ret:vararg
+	SAVE_\kind \above
+	LOAD_SELF \self, ecx
+	testl	%\self, %\self
+	jz	.L\fn\()_slow
+	cmpl	$0, FTR__THREAD_FRAME(%\self)
+	jne	.L\fn\()_slow
+	leal	-(\above)(%ebp), %eax
+	movl	%eax, FTR__THREAD_FRAME(%\self)
+	.if	\way == EXITS
+	RUN_EXIT \fn, \above, \x87
+	.else
+	RUN_HANDLER \fn, \above, \overlay, \way, \ret
+	.endif
+	.ifc	\self, edx
+	movl	(%ebp), %ecx
+	LOAD_SELF edx, ecx
+	.endif
+	.if	\way == JUMPED
+	BIND_RECORD \fn, \above
+	.elseif	\way == EXITS
+	RELEASE_RECORD \fn
+	.endif
+	movl	$0, FTR__THREAD_FRAME(%\self)
+	movl	FTR__THREAD_ASKED(%\self), %eax
+	cmpl	FTR__THREAD_ANSWERED(%\self), %eax
 	jne	.L\fn\()_notice
 .L\fn\()_outside:
 	.ifnc	\kind, none
@@ -244,7 +398,7 @@
 	.endm
 
 /* What DISPATCH jumps to. */
-	.macro	DISPATCH_ASIDE kind, fn, above, ret:vararg
+	.macro	DISPATCH_ASIDE kind, fn, above, way, ret:vararg
 .L\fn\()_slow:
 	leal	-(\above)(%ebp), %eax
 	pushl	8(%ebp)
@@ -260,6 +414,11 @@
 	movl	%eax, (%esp)
 	call	ftr__dispatch_notice
 	jmp	.L\fn\()_outside
+	.if	\way == JUMPED
+	READY_RECORD_ASIDE \fn, \above
+	.elseif	\way == EXITS
+	RELEASE_RECORD_ASIDE \fn
+	.endif
 	.endm
 
 /* eax holds eflags. */
@@ -273,14 +432,48 @@
 
 /* --- args ------------------------------------------------------------------------- */
 
-	.macro	ARGS_CALLER kind, bits, width
-	BEGIN	ftr__i386_args_\kind
+	.macro	RESTORE_FLAGS
+	addb	$0x7f, %al	/* overflows where OF was set */
+	sahf
+	.endm
+
+/*
+ * On to a cell.  No register is left for its address, and a word below esp may be
+ * overwritten by a signal before the jump has read it: so eax goes on by the stack.
+ */
+	.macro	LEAVE_TO_CELL
+	RESTORE_FLAGS
+	movl	R_BX(%esp), %ebx
+	.cfi_restore %ebx
+	movl	R_AX(%esp), %ecx
+	movl	R_FLAGS(%esp), %eax
+	leal	-FTR_I386_CELL_ENTER(%eax), %eax
+	movl	%ecx, R_FLAGS(%esp)
+	.cfi_register 8, %eax	/* eip */
+	.cfi_def_cfa_offset 4
+	.cfi_offset %ebp, R_BP - (FTR_I386_ABOVE + 4)
+	movl	R_DX(%esp), %edx
+	movl	R_CX(%esp), %ecx
+	movl	R_BP(%esp), %ebp
+	.cfi_restore %ebp
+	.cfi_def_cfa %esp, R_FLAGS
+	leal	R_FLAGS(%esp), %esp
+	.cfi_def_cfa_offset 0
+	jmp	*%eax
+	.endm
+
+	.macro	ARGS_CALLER kind, fn, way, mark, x87
+	BEGIN	ftr__i386_\fn
 	leal	-FTR_I386_ABOVE(%esp), %esp
 	.cfi_adjust_cfa_offset FTR_I386_ABOVE
 	movl	%ecx, R_CX(%esp)
 	movl	%edx, R_DX(%esp)
 	movl	%ebp, R_BP(%esp)
 	.cfi_rel_offset %ebp, R_BP
+	.if	\way != CALLED
+	movl	%ebx, R_BX(%esp)
+	.cfi_rel_offset %ebx, R_BX
+	.endif
 	movl	%eax, R_AX(%esp)
 	/* SF ZF AF PF CF to ah, OF to al */
 	lahf
@@ -288,13 +481,28 @@
 	leal	FTR_I386_ABOVE(%esp), %ebp
 	.cfi_def_cfa %ebp, 8
 	movl	%eax, R_SAVED(%esp)
-	movl	$FTR__X86_MARK(FTR__MARK_PLAIN | \bits, \width, \width), R_MARK(%esp)
+	movl	$\mark, R_MARK(%esp)
 	movl	(%ebp), %ecx
-	DISPATCH \kind, args_\kind, FTR_I386_ABOVE, 0, 0, 4(%ebp)
-	.cfi_remember_state
+	.if	\way == CALLED
+	DISPATCH \kind, \fn, FTR_I386_ABOVE, 0, \way, \x87, edx, 4(%ebp)
+	.else
+	DISPATCH \kind, \fn, FTR_I386_ABOVE, 0, \way, \x87, ebx, 4(%ebp)
+	.endif
 	movl	R_SAVED(%esp), %eax
-	addb	$0x7f, %al
-	sahf
+	.if	\way == JUMPED
+	testb	$FTR_I386_MARK_CELL, R_MARK(%esp)
+	jz	.L\fn\()_leave
+	.cfi_remember_state
+	LEAVE_TO_CELL
+	.cfi_restore_state
+.L\fn\()_leave:
+	.endif
+	.cfi_remember_state
+	RESTORE_FLAGS
+	.if	\way != CALLED
+	movl	R_BX(%esp), %ebx
+	.cfi_restore %ebx
+	.endif
 	movl	R_DX(%esp), %edx
 	movl	R_CX(%esp), %ecx
 	movl	R_AX(%esp), %eax
@@ -303,10 +511,10 @@
 	.cfi_def_cfa %esp, R_SP
 	leal	R_FLAGS(%esp), %esp	/* the return address' place */
 	.cfi_def_cfa_offset 4
-	ret
+	LEAVE	\way
 	.cfi_restore_state
-	DISPATCH_ASIDE \kind, args_\kind, FTR_I386_ABOVE, 4(%ebp)
-	END	ftr__i386_args_\kind
+	DISPATCH_ASIDE \kind, \fn, FTR_I386_ABOVE, \way, 4(%ebp)
+	END	ftr__i386_\fn
 	.endm
 
 /* --- flat and overlay --------------------------------------------------------------- */
@@ -387,7 +595,7 @@
  *     N -  4   where execution goes on
  *     N -  8   flags
  */
-	.macro	RESTORE_WHOLE above, flat
+	.macro	RESTORE_WHOLE above, flat, way
 	.cfi_remember_state
 	leal	8(%ebp), %edx
 	movl	R_FLAGS(%esp), %eax
@@ -405,7 +613,7 @@
 	LOAD_WHOLE .cfi_def_cfa %esp, \above + 8
 	leal	\above + 4(%esp), %esp
 	.cfi_def_cfa_offset 4
-	ret
+	LEAVE	\way
 1:	.cfi_restore_state
 	.cfi_remember_state
 	.if	\flat
@@ -422,15 +630,15 @@
 	.cfi_def_cfa %esp, 8
 	popfl
 	.cfi_def_cfa_offset 4
-	ret
+	LEAVE	\way
 	.cfi_restore_state
 	.endm
 
 #define WHOLE_MARK(bits, width) FTR__X86_MARK(FTR__MARK_WHOLE | bits, width, width)
 
 /* Where nobody asked for pt_regs, what a call keeps is as it was. */
-	.macro	FLAT_CALLER kind, mark
-	BEGIN	ftr__i386_flat_\kind
+	.macro	FLAT_CALLER kind, fn, way, mark
+	BEGIN	ftr__i386_\fn
 	leal	-(FTR_I386_ABOVE_FLAT - R_FLAGS - 4)(%esp), %esp
 	.cfi_adjust_cfa_offset FTR_I386_ABOVE_FLAT - R_FLAGS - 4
 	pushfl
@@ -440,7 +648,7 @@
 	movl	$\mark, R_MARK(%esp)
 	SAVE_GENERAL FTR_I386_ABOVE_FLAT
 	movl	(%ebp), %ecx
-	DISPATCH \kind, flat_\kind, FTR_I386_ABOVE_FLAT, 1, 0, 4(%ebp)
+	DISPATCH \kind, \fn, FTR_I386_ABOVE_FLAT, 0, CALLED, 0, edi, 4(%ebp)
 	testb	$FTR_I386_FILLED, R_FILLED(%esp)
 	jnz	2f
 	.cfi_remember_state
@@ -457,40 +665,55 @@
 	movl	R_DX(%esp), %edx
 	leal	FTR_I386_ABOVE_FLAT + 4(%esp), %esp
 	.cfi_def_cfa_offset 4
-	ret
+	LEAVE	\way
 	.cfi_restore_state
 2:	movl	R_SAVED(%esp), %esi
-	RESTORE_WHOLE FTR_I386_ABOVE_FLAT, 1
-	DISPATCH_ASIDE \kind, flat_\kind, FTR_I386_ABOVE_FLAT, 4(%ebp)
-	END	ftr__i386_flat_\kind
+	RESTORE_WHOLE FTR_I386_ABOVE_FLAT, 1, \way
+	DISPATCH_ASIDE \kind, \fn, FTR_I386_ABOVE_FLAT, CALLED, 4(%ebp)
+	END	ftr__i386_\fn
 	.endm
 
 #define OVERLAY    FTR_I386_MARK_OVERLAY | FTR__MARK_FILLED
 #define OVERLAY_IP R_LAST - FTR_I386_ABOVE(%ebp)
 
-	.macro	OVERLAY_CALLER kind, mark
-	BEGIN	ftr__i386_overlay_\kind
+	.macro	OVERLAY_CALLER kind, fn, way, mark
+	BEGIN	ftr__i386_\fn
 	leal	-FTR_I386_ABOVE(%esp), %esp
 	.cfi_adjust_cfa_offset FTR_I386_ABOVE
 	SAVE_OVERLAY FTR_I386_ABOVE, \mark
-	DISPATCH \kind, overlay_\kind, FTR_I386_ABOVE, 1, 1, OVERLAY_IP
-	RESTORE_WHOLE FTR_I386_ABOVE, 0
-	DISPATCH_ASIDE \kind, overlay_\kind, FTR_I386_ABOVE, OVERLAY_IP
-	END	ftr__i386_overlay_\kind
+	DISPATCH \kind, \fn, FTR_I386_ABOVE, 1, CALLED, 0, edi, OVERLAY_IP
+	RESTORE_WHOLE FTR_I386_ABOVE, 0, \way
+	DISPATCH_ASIDE \kind, \fn, FTR_I386_ABOVE, CALLED, OVERLAY_IP
+	END	ftr__i386_\fn
 	.endm
 
-	.macro	CALLERS kind, bits, width
-	ARGS_CALLER	\kind, \bits, \width
-	FLAT_CALLER	\kind, WHOLE_MARK(FTR__MARK_PLAIN | \bits, \width)
-	OVERLAY_CALLER	\kind, WHOLE_MARK(OVERLAY | \bits, \width)
+#define ARGS_MARK(bits, width) FTR__X86_MARK(FTR__MARK_PLAIN | bits, width, width)
+
+	.macro	WHOLE_CALLERS kind, way, bits, width, prefix
+	FLAT_CALLER	\kind, \prefix\()flat_\kind, \way, \
+			WHOLE_MARK(FTR__MARK_PLAIN | \bits, \width)
+	OVERLAY_CALLER	\kind, \prefix\()overlay_\kind, \way, WHOLE_MARK(OVERLAY | \bits, \width)
 	.endm
 
+	.macro	CALLERS kind, bits, width, x87=1
+	ARGS_CALLER	\kind, args_\kind, CALLED, ARGS_MARK(\bits, \width), 0
+	ARGS_CALLER	\kind, jumped_args_\kind, JUMPED, \
+			ARGS_MARK(FTR__MARK_HOOKED | \bits, \width), 0
+	ARGS_CALLER	\kind, exit_args_\kind, EXITS, \
+			ARGS_MARK(FTR__MARK_HOOKED | FTR_I386_MARK_EXIT | \bits, \width), \x87
+	WHOLE_CALLERS	\kind, CALLED, \bits, \width
+	WHOLE_CALLERS	\kind, JUMPED, \bits, \width, jumped_
+	.endm
+
+	.hidden	ftr__exit_make_ready
+	.hidden	ftr__run_exits
+	.hidden	ftr__record_return
 	.hidden	ftr__dispatch_slow
 	.hidden	ftr__dispatch_notice
 
 	.text
 	FTR__LATE_TABLE ftr__late
-	CALLERS	none, 0, 0
+	CALLERS	none, 0, 0, 0
 	CALLERS	sse, 0, 16
 	CALLERS	avx, 0, 32
 	CALLERS	avx512, 0, 64

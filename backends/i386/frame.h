@@ -25,8 +25,13 @@
 
 #define FTR_I386_ROOM (256 + 16)
 
-/* In FTR__MARK_OWN: the layout is overlay. */
-#define FTR_I386_MARK_OVERLAY 0x80
+/* In FTR__MARK_OWN. */
+#define FTR_I386_MARK_OVERLAY 0x80 /* the layout is overlay */
+#define FTR_I386_MARK_EXIT    0x80 /* args: the caller of an exit made the frame */
+#define FTR_I386_MARK_CELL    0x80 /* args, come to by a jump: what is to go on is a cell */
+
+/* Where a return enters a cell; a jump through eax does before it. */
+#define FTR_I386_CELL_ENTER 1
 
 /* The byte of the mark with FTR__MARK_FILLED. */
 #define R_FILLED        6
