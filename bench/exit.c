@@ -17,11 +17,11 @@
 enum { CALLS = 100000, ROUNDS = 61 };
 
 void bench_exit_plain(long n), bench_exit_floor(long n), bench_exit_swapped(long n),
-	bench_exit_nosimd(long n), bench_exit_default(long n);
+	bench_exit_nosimd(long n), bench_exit_default(long n), bench_exit_cancelled(long n);
 void bench_chain_plain(long n), bench_chain_floor(long n), bench_chain_swapped(long n),
-	bench_chain_nosimd(long n), bench_chain_default(long n);
+	bench_chain_nosimd(long n), bench_chain_default(long n), bench_chain_cancelled(long n);
 
-enum { PLAIN, FLOOR, SWAPPED, NOSIMD, DEFAULT, VARIANTS };
+enum { PLAIN, FLOOR, SWAPPED, NOSIMD, DEFAULT, CANCELLED, VARIANTS };
 
 static const char *const names[VARIANTS] = {
 	"a call of a function without a site",
@@ -29,24 +29,25 @@ static const char *const names[VARIANTS] = {
 	"swapped return address",
 	"libftr, no SIMD",
 	"libftr, the default",
+	"libftr, no SIMD, each exit cancelled",
 };
 
 static void (*const loops[2][VARIANTS])(long n) = {
 	{ bench_exit_plain, bench_exit_floor, bench_exit_swapped, bench_exit_nosimd,
-	  bench_exit_default },
+	  bench_exit_default, bench_exit_cancelled },
 	{ bench_chain_plain, bench_chain_floor, bench_chain_swapped, bench_chain_nosimd,
-	  bench_chain_default },
+	  bench_chain_default, bench_chain_cancelled },
 };
 
 static struct bench_series ns[2][VARIANTS];
 
-static void attach(const char *function, uint32_t flags)
+static void attach(const char *function, ftr_entry_fn entry, uint32_t flags)
 {
 	struct ftr_group_options options = FTR_GROUP_OPTIONS_INIT;
 	struct ftr_group *group;
 
 	options.name = function;
-	options.entry = bench_entry;
+	options.entry = entry;
 	options.exit = bench_exit;
 	options.flags = flags;
 	bench_check(ftr_group_new(&group, &options), "ftr_group_new");
@@ -88,8 +89,9 @@ static void check_none_missed(void)
 
 int main(void)
 {
-	attach("bench_fn_exit_nosimd", FTR_GROUP_NO_SIMD);
-	attach("bench_fn_exit_default", 0);
+	attach("bench_fn_exit_nosimd", bench_entry, FTR_GROUP_NO_SIMD);
+	attach("bench_fn_exit_default", bench_entry, 0);
+	attach("bench_fn_exit_cancelled", bench_cancel, FTR_GROUP_NO_SIMD);
 	for (int round = 0; round < ROUNDS; round++)
 		for (int chain = 0; chain < 2; chain++)
 			for (int i = 0; i < VARIANTS; i++)

@@ -80,6 +80,7 @@ bench_body_\name:
 	subject	plain,		nothing
 	subject	nosimd,		site
 	subject	default,	site
+	subject	cancelled,	site
 	subject	floor,		jmp bench_hook_floor
 	subject	swapped,	jmp bench_hook_swapped
 

@@ -25,3 +25,8 @@ int bench_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group, stru
 {
 	return 0;
 }
+
+int bench_cancel(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group, struct ftr_regs *regs)
+{
+	return 1;
+}

@@ -14,6 +14,9 @@ BENCH_HIDDEN int bench_entry(uintptr_t ip, uintptr_t parent_ip, struct ftr_group
 /* Asks for its pt_regs. */
 BENCH_HIDDEN int bench_looks(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			     struct ftr_regs *regs);
+/* An entry handler that wants no exit. */
+BENCH_HIDDEN int bench_cancel(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			      struct ftr_regs *regs);
 BENCH_HIDDEN void bench_exit(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			     struct ftr_regs *regs);
 
