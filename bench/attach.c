@@ -2,7 +2,7 @@
 /*
  * What attaching, detaching and exchanging costs, for 1,000 to 400,000 sites.
  *
- * usage: attach MODULE-DIRECTORY
+ * usage: attach MODULE-DIRECTORY [exits]
  *
  * Beside each number stands the floor: the int3 protocol written by hand over
  * the same sites (protocol.c), which verifies nothing, builds no trampoline
@@ -15,6 +15,9 @@
  *
  * The first batch of all: in fresh processes too, with the pages made private by
  * ftr_init() (FTR_TEXT_POPULATE) or by the batch itself.
+ *
+ * With exits: a group with an exit handler, whose sites jump to a stub each, beside
+ * one without, in turn.  `exits`: this part alone.
  *
  * With threads: two threads run all the sites, one after the other, without a
  * pause.
@@ -482,11 +485,103 @@ static void measure_firsts(void)
 			measure_first(threads, populate);
 }
 
+/* --- exits -------------------------------------------------------------------------- */
+
+enum { EXITS_ROUNDS = 5 };
+
+/* Children fill it.  [1]: with exits. */
+struct exits {
+	int threads;
+	struct bench_series changes[2][CHANGES]; /* EXCHANGE: from and to a group without */
+};
+
+static struct ftr_group *new_exit_group(int exits, const struct run *run)
+{
+	struct ftr_group_options options = FTR_GROUP_OPTIONS_INIT;
+	struct ftr_group *group;
+
+	options.entry = bench_entry;
+	options.exit = exits ? bench_exit : NULL;
+	options.flags = FTR_GROUP_NO_SIMD;
+	bench_check(ftr_group_new(&group, &options), "ftr_group_new");
+	hold_all(group, run);
+	return group;
+}
+
+static void exits_round(struct exits *e, const struct run *run, struct ftr_group *base,
+			struct ftr_group *groups[2])
+{
+	for (int i = 0; i < 2; i++) {
+		bench_add(&e->changes[i][ATTACH], library_ms(run, groups[i], NULL));
+		bench_add(&e->changes[i][DETACH], library_ms(run, NULL, groups[i]));
+	}
+	library_ms(run, base, NULL);
+	for (int i = 0; i < 2; i++) {
+		bench_add(&e->changes[i][EXCHANGE], library_ms(run, groups[i], base));
+		bench_add(&e->changes[i][EXCHANGE], library_ms(run, base, groups[i]));
+	}
+	library_ms(run, NULL, base);
+}
+
+static void exits_in(struct exits *e, int exits)
+{
+	struct run run = { .form = "nop", .sites = STRATEGY_SITES, .threads = e->threads };
+	const struct bench_module *module = bench_load(module_dir, run.form, run.sites);
+	struct ftr_group *base, *groups[2];
+
+	bench_check(ftr_init(NULL), "ftr_init");
+	base = new_exit_group(0, &run);
+	groups[0] = new_exit_group(0, &run);
+	groups[1] = new_exit_group(1, &run);
+	start_threads(&run, module);
+	bench_add(&e->changes[exits][FIRST], library_ms(&run, groups[exits], NULL));
+	check_sites(module, exits ? 0xe9 : 0xe8);
+	library_ms(&run, NULL, groups[exits]);
+	check_sites(module, 0x0f);
+	for (int round = 0; round < EXITS_ROUNDS; round++)
+		exits_round(e, &run, base, groups);
+}
+
+static void child_without_exits(void *arg)
+{
+	exits_in(arg, 0);
+}
+
+static void child_with_exits(void *arg)
+{
+	exits_in(arg, 1);
+}
+
+static void measure_exits(int threads)
+{
+	struct exits *e = bench_shared(sizeof *e);
+
+	e->threads = threads;
+	for (int i = 0; i < PROCESSES; i++) {
+		bench_child(child_without_exits, e);
+		bench_child(child_with_exits, e);
+	}
+	printf("\nexits, %d sites, %s: ms, min (median)\n", STRATEGY_SITES,
+	       threads ? "while 2 threads run all sites" : "no other thread");
+	printf("  %-26s %20s %20s %7s\n", "", "without exits", "with exits", "ratio");
+	for (int c = 0; c < CHANGES; c++) {
+		const struct bench_series *none = &e->changes[0][c], *exits = &e->changes[1][c];
+		printf("  %-26s", change_name[c]);
+		print_number(none);
+		print_number(exits);
+		printf(" %7.2f\n", bench_min(exits) / bench_min(none));
+	}
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 2)
-		bench_fail("usage: attach MODULE-DIRECTORY");
+	if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "exits")))
+		bench_fail("usage: attach MODULE-DIRECTORY [exits]");
 	module_dir = argv[1];
+	measure_exits(0);
+	measure_exits(THREADS);
+	if (argc == 3)
+		return 0;
 	measure_strategies(0);
 	measure_strategies(THREADS);
 	measure_firsts();
