@@ -265,12 +265,14 @@ static void put_segment(struct ftr__x86_out *out, const struct ftr__x86_insn *in
 			put1(out, insn->bytes[i]);
 }
 
-enum { FF_JMP = 4, FF_PUSH = 6 };
+enum { FF_JMP = 4, FF_PUSH = 6, POP = 0x8f };
 
-static bool is_push_of_memory(const struct ftr__x86_insn *insn)
+/* Of a whole word. */
+static bool is_on_stack(const struct ftr__x86_insn *insn, unsigned opcode, unsigned extension)
 {
-	return insn->opcode == 0xff && !insn->vex_at &&
-	       (insn->bytes[insn->modrm_at] >> 3 & 7) == FF_PUSH;
+	return insn->opcode == opcode && !insn->vex_at &&
+	       (insn->bytes[insn->modrm_at] >> 3 & 7) == extension &&
+	       !memchr(insn->bytes, 0x66, insn->modrm_at);
 }
 
 /* push d(%rip): the word goes above the red zone that the register is saved below. */
@@ -290,6 +292,29 @@ static void put_far_push(struct ftr__x86_out *out, const struct ftr__x86_insn *i
 	ftr__x86_put_sp(out, RED_ZONE - WORD);
 }
 
+/* pop d(%rip): the word is pushed again, below the register that is saved there, and
+ * popped by that. */
+static void put_far_pop(struct ftr__x86_out *out, const struct ftr__x86_insn *insn)
+{
+	unsigned reg = spare_register(insn);
+
+	ftr__x86_put_sp(out, -RED_ZONE);
+	step(out, RED_ZONE);
+	put1(out, 0x50 | reg);
+	ftr__x86_put_step(out, RED_ZONE + WORD, reg, 0);
+	put_address(out, reg, insn->target);
+	ftr__x86_put(out, "\xff\xb4\x24", 3); /* push RED_ZONE + WORD(%rsp) */
+	put4(out, RED_ZONE + WORD);
+	ftr__x86_put_step(out, RED_ZONE + 2 * WORD, reg, WORD);
+	put_segment(out, insn);
+	put1(out, POP);
+	put1(out, reg);
+	ftr__x86_put_step(out, RED_ZONE + WORD, reg, 0);
+	put1(out, 0x58 | reg);
+	step(out, RED_ZONE);
+	ftr__x86_put_sp(out, RED_ZONE + WORD);
+}
+
 /* Memory out of reach, on x86_64. */
 static const char *put_far(struct ftr__x86_out *out, const struct ftr__x86_insn *insn)
 {
@@ -297,8 +322,12 @@ static const char *put_far(struct ftr__x86_out *out, const struct ftr__x86_insn 
 
 	if (put_far_lea(out, insn))
 		return NULL;
-	if (is_push_of_memory(insn)) {
+	if (is_on_stack(insn, 0xff, FF_PUSH)) {
 		put_far_push(out, insn);
+		return NULL;
+	}
+	if (is_on_stack(insn, POP, 0)) {
+		put_far_pop(out, insn);
 		return NULL;
 	}
 	if (reg == FTR__X86_NO_REGISTER || (insn->uses & 1u << FTR__X86_SP))

@@ -251,6 +251,15 @@ START_TEST(test_what_can_not_be_moved)
 	ck_assert_int_eq(ftr__x86_relocate(&run, out, &moved), -EOPNOTSUPP);
 	run.inwards = false;
 	ck_assert_int_eq(ftr__x86_relocate(&run, out, &moved), 0);
+#ifdef __LP64__
+	/* push of two bytes that are out of reach: not of a word. */
+	run.bytes = (const uint8_t *)"\x66\xff\x35\0\0\0\0";
+	run.room = 7;
+	run.least = 1;
+	ck_assert_int_eq(ftr__x86_relocate(&run, out, &moved), 0);
+	run.to += (uintptr_t)5 << 32;
+	ck_assert_int_eq(ftr__x86_relocate(&run, out, &moved), -EOPNOTSUPP);
+#endif
 }
 END_TEST
 

@@ -141,6 +141,19 @@ BEGIN rip_push
 	ret
 END rip_push
 
+BEGIN rip_pop
+	mov	%rdi, -16(%rsp)
+	mov	%rdi, -120(%rsp)
+	lea	5(%rdi), %rax
+	push	%rax
+	popq	count(%rip)
+	pushfq
+	addq	count(%rip), %rax
+	popfq
+	add	-120(%rsp), %rax
+	ret
+END rip_pop
+
 BEGIN rip_jump
 	mov	%rdi, -120(%rsp)
 	jmp	*to_away(%rip)
