@@ -241,7 +241,7 @@ BEGIN odd_arithmetic
 	xlat
 	pop	%ebx
 	mov	$3, %ecx
-	boundl	%ecx, 320(%ebx)
+	bound	%ecx, 320(%ebx)
 	test	%eax, %eax
 	into
 END odd_arithmetic
