@@ -19,7 +19,8 @@ struct ftr_probe;
  * in signal context, and sees all registers (ftr_regs_pt_regs()): ip is the
  * probed address, sp what it is there, orig_ax -1.  Changes of general registers,
  * flags and vector registers are in force when it returns; so is that of sp, down to
- * FTR_SP_ROOM bytes lower.
+ * FTR_SP_ROOM bytes lower.  The pt_regs lies on the stack that the instruction found,
+ * aligned as that is.
  *
  * Probes that it reaches itself are counted as missed (unless they are
  * FTR_PROBE_REENTRANT).  The code that it interrupts may hold any lock.  It must
@@ -89,7 +90,7 @@ struct ftr_probe_options {
  *               (without FTR_PROBE_FORCE);
  *   -EPERM      a restartable sequence, the library's own code, the kernel's,
  *               the code that signals' handlers return to;
- *   -EOPNOTSUPP the instruction can't be run elsewhere;
+ *   -EOPNOTSUPP the instruction can't be run elsewhere, or no handler behind it;
  *   -EBUSY      it is among the first of a function that ftr_replace() gave
  *               another's place to;
  *   -ENOMEM, -EDEADLK; or an error of ftr_init().
