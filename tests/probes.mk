@@ -82,7 +82,7 @@ arch_odd = tests/differential/x86_64/odd.S
 endif
 check_PROGRAMS += tests/differential/differential
 tests_differential_differential_SOURCES = tests/differential/differential.c \
-	tests/differential/work.c tests/differential/work.h $(arch_odd) $(arch_moved)
+	tests/differential/same.c tests/differential/work.c tests/differential/work.h $(arch_odd) $(arch_moved)
 tests_differential_differential_CPPFLAGS = $(stress_cppflags)
 tests_differential_differential_LDADD = $(stress_core) -ldl
 differential: tests/differential/differential$(EXEEXT)

@@ -288,51 +288,14 @@ static void post_count(struct ftr_probe *probe, struct ftr_regs *regs)
 	behinds += recording;
 }
 
-/* Always from here and on a stack of its own, so that stack and registers are the
- * same; the trap flag is flipped on either side, or nothing is. */
-static unsigned char work_stack[1 << 20] __attribute__((aligned(64)));
-uint64_t run_same(uint64_t (*fn)(void), unsigned long flip, void *top);
-#ifdef __x86_64__
-__asm__(".type run_same, @function\n"
-	"run_same:\n"
-	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-	"	mov %rsp, %rax; mov %rdx, %rsp\n"
-	"	push %rax; push %rdi; push %rsi; sub $8, %rsp\n"
-	"	xor %eax, %eax; xor %ebx, %ebx; xor %ecx, %ecx; xor %edx, %edx\n"
-	"	xor %esi, %esi; xor %edi, %edi; xor %ebp, %ebp; xor %r8d, %r8d\n"
-	"	xor %r9d, %r9d; xor %r10d, %r10d; xor %r11d, %r11d; xor %r12d, %r12d\n"
-	"	xor %r13d, %r13d; xor %r14d, %r14d; xor %r15d, %r15d\n"
-	"	pushfq; mov 16(%rsp), %rsi; xor %rsi, (%rsp); xor %esi, %esi; popfq\n"
-	"	call *16(%rsp)\n"
-	"	pushfq; mov 16(%rsp), %rsi; xor %rsi, (%rsp); popfq\n"
-	"	add $24, %rsp; pop %rsp\n"
-	"	pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
-	"	ret\n");
-#else
-__asm__(".type run_same, @function\n"
-	"run_same:\n"
-	"	push %ebx; push %ebp; push %esi; push %edi\n"
-	"	mov 20(%esp), %eax; mov 24(%esp), %ecx; mov %esp, %ebx; mov 28(%esp), %esp\n"
-	"	push %ebx; push %eax; push %ecx; sub $4, %esp\n"
-	"	xor %eax, %eax; xor %ebx, %ebx; xor %ecx, %ecx; xor %edx, %edx\n"
-	"	xor %esi, %esi; xor %edi, %edi; xor %ebp, %ebp\n"
-	"	pushfl; mov 8(%esp), %esi; xor %esi, (%esp); xor %esi, %esi; popfl\n"
-	"	call *8(%esp)\n"
-	"	pushfl; mov 8(%esp), %esi; xor %esi, (%esp); popfl\n"
-	"	add $12, %esp; pop %esp\n"
-	"	pop %edi; pop %esi; pop %ebp; pop %ebx\n"
-	"	ret\n");
-#endif
-
-/* byte: what the program finds where it never wrote. */
+/* byte: what the program finds on the stack where it never wrote. */
 static uint64_t run(const struct work *work, bool stepped, int byte)
 {
-	enum { BELOW = 128 << 10 };
-	unsigned char *top = work_stack + sizeof(work_stack);
+	uint64_t digest;
+	void *top = work_stack(byte);
 
-	memset(top - BELOW, byte, BELOW);
 	recording = true;
-	uint64_t digest = run_same(work->run, stepped ? TRAP_FLAG : 0, top);
+	digest = work_run_same(work->run, stepped ? TRAP_FLAG : 0, top);
 	recording = false;
 	return digest;
 }

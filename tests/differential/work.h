@@ -26,6 +26,12 @@ extern bool work_quick;
 extern const struct work works[];
 extern const size_t n_works;
 
+/** The top of a stack for runs, which has this byte wherever nothing was written. */
+void *work_stack(int byte);
+/** Call fn on that stack with all other registers zero; these bits of the flags are
+ *  flipped before and behind it. */
+uint64_t work_run_same(uint64_t (*fn)(void), unsigned long flip, void *top);
+
 /** A function of odd.S or moved.S. */
 struct odd {
 	const char *start, *end, *name;
