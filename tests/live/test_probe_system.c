@@ -34,6 +34,62 @@ static struct ftr_probe *probe_it(const char *insn, bool behind)
 	return probe_on(insn, pre_count, behind ? post_count : NULL, NULL);
 }
 
+/* --- where handlers run ----------------------------------------------------------------- */
+
+static char alternate[64 << 10];
+static unsigned outside;
+
+/* On the thread's own stack, with the mask that it has. */
+static void look_around(const struct ftr_regs *regs)
+{
+	uintptr_t depth = ftr_regs_sp(regs) - (uintptr_t)__builtin_frame_address(0);
+	stack_t stack;
+	sigset_t mask;
+
+	sigaltstack(NULL, &stack);
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	outside += !(stack.ss_flags & SS_ONSTACK) && depth < 16 << 10 &&
+		   sigismember(&mask, SIGUSR2) && !sigismember(&mask, SIGTRAP) &&
+		   !sigismember(&mask, SIGUSR1);
+}
+
+static int pre_look(struct ftr_probe *probe, struct ftr_regs *regs)
+{
+	look_around(regs);
+	raise(SIGUSR1);
+	return 0;
+}
+
+static void post_look(struct ftr_probe *probe, struct ftr_regs *regs)
+{
+	look_around(regs);
+	raise(SIGUSR1);
+}
+
+static void on_signal(int sig)
+{
+	signals++;
+}
+
+/* B2: in no signal's context: signals come as they do elsewhere. */
+START_TEST(test_handlers_run_outside_of_signals)
+{
+	struct ftr_probe *probe;
+	sigset_t mask;
+
+	sigaltstack(&(stack_t){ .ss_sp = alternate, .ss_size = sizeof(alternate) }, NULL);
+	signal(SIGUSR1, on_signal);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	probe = probe_on(probed_add_middle, pre_look, post_look, NULL);
+	ck_assert_int_eq(probed_add(1), 4);
+	ck_assert_uint_eq(outside, 2);
+	ck_assert_uint_eq(signals, 2);
+	probe_off(probe);
+}
+END_TEST
+
 /* --- interrupted ------------------------------------------------------------------- */
 
 static int fds[2];
@@ -45,11 +101,6 @@ static void visit_read(void *arg)
 
 	reader = live_tid();
 	*(long *)arg = probed_read(fds[0], &byte, 1);
-}
-
-static void on_signal(int sig)
-{
-	signals++;
 }
 
 static void start_reader(struct visitor *visitor, long *result, int flags)
@@ -313,6 +364,7 @@ int main(void)
 {
 	Suite *suite = suite_create("probe system");
 
+	LIVE_CASE(suite, test_handlers_run_outside_of_signals, 10);
 	LIVE_LOOP(suite, test_interrupted_call, 0, 4, 10);
 	LIVE_CASE(suite, test_probe_at_a_call_that_sleeps, 10);
 	LIVE_LOOP(suite, test_call_that_is_restarted_by_another, 0, 2, 10);
