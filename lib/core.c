@@ -271,7 +271,7 @@ static int refresh_sort_out(struct refresh *r)
 				return detached;
 			m->gone = m->reread = true;
 		} else if (m && (!ftr__module_same(m, &r->loaded.list[i]) ||
-				 ftr__points_lost(m))) {
+				 ftr__points_lost(m) || ftr__prologues_lost(m))) {
 			m->gone = true;
 		}
 		if (m && !m->gone) {
@@ -315,10 +315,12 @@ static void forget_gone(const struct refresh *r, const struct ftr__modules *befo
 			ftr__group_forget(g, m);
 		ftr__update_forget(m);
 		const struct ftr__module *again = m->reread ? successor(r, m) : NULL;
-		if (again)
+		if (again) {
 			ftr__probes_rehome(m, again);
-		else
+			ftr__prologues_rehome(m, again);
+		} else {
 			ftr__probes_forget(m);
+		}
 	}
 }
 

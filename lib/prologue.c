@@ -45,6 +45,26 @@ struct ftr__module *ftr__prologue_module(const struct ftr__prologue *p)
 	return m && m->number == p->module_number ? m : NULL;
 }
 
+bool ftr__prologues_lost(const struct ftr__module *module)
+{
+	size_t in_force = 0, there = 0;
+
+	for (const struct ftr__prologue *p = all; p; p = p->next) {
+		if (!p->target || p->module_number != module->number)
+			continue;
+		in_force++;
+		there += memcmp((const void *)p->patch, p->found, JUMP_SIZE) != 0;
+	}
+	return in_force && !there;
+}
+
+void ftr__prologues_rehome(const struct ftr__module *from, const struct ftr__module *to)
+{
+	for (struct ftr__prologue *p = all; p; p = p->next)
+		if (p->module_number == from->number)
+			p->module_number = to->number;
+}
+
 static struct ftr__prologue *find(uintptr_t fn)
 {
 	struct ftr__prologue *p = all;

@@ -43,6 +43,12 @@ bool ftr__prologue_covers(uintptr_t addr);
 /* Whether there ever was a breakpoint here.  In the trap handler. */
 bool ftr__prologue_is_touched(uintptr_t addr);
 
+/* Whether the jumps in a module, there are some, are all gone: it was loaded anew at
+ * its place. */
+bool ftr__prologues_lost(const struct ftr__module *module);
+/* A module that is still there was read as another one. */
+void ftr__prologues_rehome(const struct ftr__module *from, const struct ftr__module *to);
+
 /* The module that a prologue belongs to; NULL: it is gone. */
 struct ftr__module *ftr__prologue_module(const struct ftr__prologue *prologue);
 

@@ -16,6 +16,7 @@ typed_tests = \
 	tests/typed/test_forbidden \
 	tests/live/test_replace \
 	tests/live/test_replace_orders \
+	tests/live/test_replace_modules \
 	tests/live/test_replace_elsewhere
 
 tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
@@ -71,6 +72,16 @@ tests_typed_test_forbidden_LDADD = libftr.la $(CHECK_LIBS)
 tests_live_test_replace_orders_SOURCES = tests/live/test_replace_orders.c $(load_live_sources)
 tests_live_test_replace_orders_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_replace_orders_LDADD = libftr.la $(CHECK_LIBS)
+
+# plugin_n is one without sites.
+check_LTLIBRARIES += tests/live/plugin_n.la
+tests_live_plugin_n_la_SOURCES = tests/live/plugin.c tests/live/plugin.h
+tests_live_plugin_n_la_CFLAGS = -std=gnu11 -O2 $(WARN_CFLAGS) -falign-functions=32 -DPLUGIN=n
+tests_live_plugin_n_la_LDFLAGS = $(plugin_ldflags)
+tests_live_test_replace_modules_SOURCES = tests/live/test_replace_modules.c \
+	tests/live/plugin.h $(load_live_sources)
+tests_live_test_replace_modules_CPPFLAGS = $(plugin_cppflags)
+tests_live_test_replace_modules_LDADD = libftr.la $(CHECK_LIBS) -ldl
 
 # The same table without sites.
 CLEANFILES += tests/typed/bare.o
