@@ -241,6 +241,21 @@ static void clear_targets(struct split *s)
 		s->prologues[i]->next_target = 0;
 }
 
+/* Undo the first one of two batches, and say what was said. */
+static int undo(struct split *s, int result, bool begun)
+{
+	char said[FTR__ERROR_ROOM];
+
+	snprintf(said, sizeof said, "%s", ftr__error_last());
+	if (begun) {
+		clear_targets(s);
+		ftr__prologues_update(s->prologues, s->n_prologues);
+	} else if (s->n_groups) {
+		ftr__group_update(s->groups, s->n_groups, NULL, 0, NULL);
+	}
+	return ftr__fail(-result, "%s", said);
+}
+
 /* Two batches: if the second one fails the first one is undone. */
 static int begin(struct split *s)
 {
@@ -249,13 +264,7 @@ static int begin(struct split *s)
 	if (result || !s->n_groups)
 		return result;
 	result = ftr__group_update(s->groups, s->n_groups, NULL, 0, NULL);
-	if (!result)
-		return 0;
-	char said[FTR__ERROR_ROOM];
-	snprintf(said, sizeof said, "%s", ftr__error_last());
-	clear_targets(s);
-	ftr__prologues_update(s->prologues, s->n_prologues);
-	return ftr__fail(-result, "%s", said);
+	return result ? undo(s, result, true) : 0;
 }
 
 int ftr__replacements_begin(struct ftr__replacement *const *list, size_t n)
@@ -306,10 +315,11 @@ static int end(struct split *s)
 		return result;
 	leave_gone(s);
 	clear_targets(s);
-	return ftr__prologues_update(s->prologues, s->n_prologues);
+	result = ftr__prologues_update(s->prologues, s->n_prologues);
+	return result ? undo(s, result, false) : 0;
 }
 
-/* It is not in force any more, or, where the second batch failed, still is. */
+/* It is not in force any more, or, where a batch failed, still is. */
 static bool is_off(const struct ftr__replacement *r)
 {
 	if (r->group)

@@ -4,6 +4,7 @@
  */
 #include "tests/live/live.h"
 
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #ifdef __clang__
@@ -161,6 +162,38 @@ START_TEST(test_all_or_none)
 	ck_assert_int_eq(plain(1) + sited(1), 6);
 	ck_assert_mem_eq(before, (void *)plain, sizeof before);
 	ck_fails(ftr_restore(plain), -ENOENT);
+	ck_ok(ftr_replace_many(list, 2));
+	ck_ok(ftr_shutdown());
+}
+END_TEST
+
+/* Somebody else's byte, in the jump's distance; or the jump's own again. */
+static void spoil(live_fn fn)
+{
+	unsigned char *byte = (unsigned char *)fn;
+	uintptr_t page = (uintptr_t)fn & ~4095ul;
+
+	while (*byte != 0xe9)
+		byte++;
+	ck_assert_int_eq(mprotect((void *)page, 8192, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+	byte[4] ^= 1;
+	ck_assert_int_eq(mprotect((void *)page, 8192, PROT_READ | PROT_EXEC), 0);
+}
+
+/** The same, backwards: those on sites are undone where those elsewhere can't be. */
+START_TEST(test_all_or_none_restored)
+{
+	struct ftr_replacement list[] = { { plain, replaced, NULL }, { sited, replaced, NULL } };
+	void *fns[] = { sited, plain };
+
+	ck_ok(ftr_replace_many(list, 2));
+	spoil(plain);
+	ck_fails(ftr_restore_many(fns, 2), -EILSEQ);
+	spoil(plain);
+	ck_assert_int_eq(plain(1) + sited(1), 202);
+	ck_fails(ftr_replace(sited, wrapped, NULL), -EBUSY);
+	ck_ok(ftr_restore_many(fns, 2));
+	ck_assert_int_eq(plain(1) + sited(1), 6);
 	ck_ok(ftr_replace_many(list, 2));
 	ck_ok(ftr_shutdown());
 }
@@ -425,6 +458,7 @@ int main(void)
 	LIVE_CASE(suite, test_another_module, 30);
 	LIVE_CASE(suite, test_many, 30);
 	LIVE_CASE(suite, test_all_or_none, 30);
+	LIVE_CASE(suite, test_all_or_none_restored, 30);
 	LIVE_CASE(suite, test_no_room, 30);
 	LIVE_CASE(suite, test_probes, 30);
 	LIVE_CASE(suite, test_probe_at_the_last_byte_of_a_jump, 30);
