@@ -127,6 +127,14 @@ static bool into_the_jump(const struct walk *w, uintptr_t target)
 	return target > w->fn + w->landing && target < w->fn + w->covered;
 }
 
+/* A loop that begins where the function does: its next turn, also one of the
+ * original's, would go to what takes the place.  Within what moves it moves along. */
+static bool back_to_the_jump(const struct walk *w, uintptr_t at, const struct ftr__insn *insn)
+{
+	return at >= w->fn + w->covered && !insn->calls &&
+	       (insn->target == w->fn || insn->target == w->fn + w->landing);
+}
+
 /* Where code is only reached by a jump or a call, a function may begin. */
 static int check_instruction(struct walk *w, uintptr_t at, const struct ftr__insn *insn)
 {
@@ -136,6 +144,10 @@ static int check_instruction(struct walk *w, uintptr_t at, const struct ftr__ins
 		return ftr__fail(EOPNOTSUPP, "the instruction at %#lx jumps behind the first of the"
 				 " function at %#lx: a jump has no room there", (unsigned long)at,
 				 (unsigned long)w->fn);
+	if (insn->branches && back_to_the_jump(w, at, insn))
+		return ftr__fail(EOPNOTSUPP, "the instruction at %#lx jumps back to the start of the"
+				 " function at %#lx: a loop, which can't be told from a call",
+				 (unsigned long)at, (unsigned long)w->fn);
 	return 0;
 }
 

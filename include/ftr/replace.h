@@ -6,10 +6,10 @@
  * Calls of a replaced function go to another one of the same prototype, by a
  * jump at its site.  Handlers of groups on the site still run, first.  Where a
  * function has no site the jump takes the place of its first instructions, which
- * then run elsewhere; that needs a breakpoint for a moment, and threads that are
- * not among these instructions.  A function
- * is replaced by one at a time; no group with FTR_GROUP_IPMODIFY may be on its
- * site.  Threads that are in the function go on in it.
+ * then run elsewhere; that needs a breakpoint for a moment, threads that are not
+ * among these instructions, and no loop that comes back to them.  A function is
+ * replaced by one at a time; no group with FTR_GROUP_IPMODIFY may be on its site.
+ * Threads that are in the function go on in it.
  */
 #ifndef FTR_REPLACE_H
 #define FTR_REPLACE_H

@@ -223,6 +223,22 @@ __asm__(".text\n"
 	"   ret\n"
 	".size looping, . - looping\n"
 	".balign 16\n"
+	".type from_the_start, @function\n"
+	"from_the_start: dec %ecx\n"
+	"   nop\n nop\n nop\n nop\n"
+	"   inc %eax\n"
+	"   test %ecx, %ecx\n"
+	"   jnz from_the_start\n"
+	"   ret\n"
+	".size from_the_start, . - from_the_start\n"
+	".balign 16\n"
+	".type short_loop, @function\n"
+	"short_loop: inc %eax\n"
+	"   dec %ecx\n"
+	"   jnz short_loop\n"
+	"   ret\n"
+	".size short_loop, . - short_loop\n"
+	".balign 16\n"
 	".type calling_early, @function\n"
 	"calling_early: call *%" AX "\n"
 	"   nop\n nop\n nop\n"
@@ -241,6 +257,7 @@ __asm__(".text\n"
 	"   ret\n"
 	".size standing, . - standing\n");
 
+extern const char from_the_start[], short_loop[];
 extern const char too_short[], looping[], calling_early[], standing[];
 
 START_TEST(test_no_room)
@@ -248,6 +265,8 @@ START_TEST(test_no_room)
 	ck_fails(ftr_replace((void *)too_short, replaced, NULL), -EOPNOTSUPP);
 	ck_fails(ftr_replace((void *)looping, replaced, NULL), -EOPNOTSUPP);
 	ck_assert(strstr(ftr_last_error(), "jumps behind the first"));
+	ck_fails(ftr_replace((void *)from_the_start, replaced, NULL), -EOPNOTSUPP);
+	ck_assert(strstr(ftr_last_error(), "back to the start"));
 	ck_fails(ftr_replace((void *)calling_early, replaced, NULL), -EOPNOTSUPP);
 	ck_assert(strstr(ftr_last_error(), "come back"));
 	/* Where no function begins. */
@@ -255,6 +274,25 @@ START_TEST(test_no_room)
 	ck_fails(ftr_replace((void *)(standing + 3), replaced, NULL), -EINVAL);
 	ck_fails(ftr_replace((void *)&global, replaced, NULL), -EINVAL);
 	ck_fails(ftr_replace((void *)8, replaced, NULL), -EINVAL);
+}
+END_TEST
+
+static long turns(const void *fn, long count)
+{
+	long result = 0;
+
+	__asm__ volatile("call *%2" : "+a"(result), "+c"(count) : "d"(fn) : "memory", "cc");
+	return result;
+}
+
+/** A loop of the first instructions alone goes on where they went. */
+START_TEST(test_short_loop)
+{
+	ck_assert_int_eq(turns(short_loop, 5), 5);
+	ck_ok(ftr_replace((void *)short_loop, replaced, &original));
+	ck_assert_int_eq(turns(original, 5), 5);
+	ck_ok(ftr_restore((void *)short_loop));
+	ck_assert_int_eq(turns(short_loop, 5), 5);
 }
 END_TEST
 
@@ -460,6 +498,7 @@ int main(void)
 	LIVE_CASE(suite, test_all_or_none, 30);
 	LIVE_CASE(suite, test_all_or_none_restored, 30);
 	LIVE_CASE(suite, test_no_room, 30);
+	LIVE_CASE(suite, test_short_loop, 30);
 	LIVE_CASE(suite, test_probes, 30);
 	LIVE_CASE(suite, test_probe_at_the_last_byte_of_a_jump, 30);
 	LIVE_CASE(suite, test_a_thread_stands_there, 60);
