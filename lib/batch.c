@@ -92,6 +92,8 @@ static int verify(const struct ftr__patches *patches)
 
 		if (span->literal)
 			wrong = memcmp((void *)*span->ips, span->before.bytes, span->size) ? 0 : 1;
+		else if (span->stride[false])
+			wrong = ftr__backend->text.check_jumps(span);
 		else
 			wrong = ftr__backend->text.check(span->ips, span->n, span->length,
 							 span->before.target, span->aligned);

@@ -149,12 +149,13 @@ uintptr_t ftr__jump_stub(const struct ftr__module *m, const struct ftr_site *sit
 	return m->jumps->code + ftr__site_number(m, site) * ftr__backend->jump_size;
 }
 
-void ftr__jump_lead(const struct ftr__module *m, const struct ftr_site *site, uint32_t slot)
+void ftr__jump_lead(const struct ftr__module *m, size_t number, size_t n, uint32_t slot)
 {
 	/* By a return to what the stub pushed. */
 	uintptr_t target = slot ? ftr__slot_address(slot) : ftr__backend->just_return;
 
-	FTR__PUBLISH(m->jumps->words[ftr__site_number(m, site)].target, target);
+	for (size_t i = number; i < number + n; i++)
+		FTR__PUBLISH(m->jumps->words[i].target, target);
 }
 
 void ftr__jump_forget(struct ftr__module *m)

@@ -22,9 +22,9 @@ int ftr__jump_prepare(struct ftr__module *module);
 /* The stub of a site; the module has stubs. */
 uintptr_t ftr__jump_stub(const struct ftr__module *module, const struct ftr_site *site);
 
-/* Let a site's stub lead to a slot from now on, or, 0, on to the function. */
-void ftr__jump_lead(const struct ftr__module *module, const struct ftr_site *site,
-		    uint32_t slot);
+/* Let the stubs of n sites, from that of a number on, lead to a slot from now on, or,
+ * 0, on to the function. */
+void ftr__jump_lead(const struct ftr__module *module, size_t number, size_t n, uint32_t slot);
 
 /*
  * Reserve room that the module's text reaches (lib/exec.h): near above it, where

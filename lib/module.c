@@ -203,6 +203,7 @@ void ftr__module_free(struct ftr__module *m)
 	free(m->slots);
 	free(m->flags);
 	free(m->pending);
+	free(m->alone);
 	if (!ftr__batch_stuck) /* else the patches stay, and point there */
 		free(m->ips);
 	free(m->names);

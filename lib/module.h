@@ -36,6 +36,11 @@ struct ftr__module {
 	uintptr_t *ips;              /* its address; made by the first that asks */
 	uint32_t *pending;           /* its state in the update under way (lib/update.c), or
 				      * FTR__SITE_SETTLED; made by the first that asks */
+	/* The numbers of the sites, sorted, whose functions exits leave alone, by that
+	 * version of the list (lib/unhooked.h). */
+	uint32_t *alone;
+	size_t n_alone;
+	unsigned alone_version;
 	char *names;
 	struct ftr__refusal refusals[FTR__REFUSALS_MAX];
 	struct ftr__jumps *jumps;    /* stubs of its sites (lib/jump.h), or NULL */

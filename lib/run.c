@@ -15,9 +15,9 @@ enum {
 
 /* How a site comes to the slot of a set with exit handlers: by a jump, but where
  * its function is to be left alone by exits (R5). */
-static bool site_jumps(const struct ftr__module *module, const struct ftr_site *site)
+static bool site_jumps(struct ftr__module *module, size_t number)
 {
-	return !ftr__unhooked(module->name, ftr__site_name(module, site));
+	return !ftr__unhooked(module, number);
 }
 
 /* Whether the n touched sites from `first` on lie side by side, below `end`. */
@@ -84,12 +84,15 @@ static size_t same_flags(const uint8_t *flags, size_t n, uint8_t *all)
 	return i;
 }
 
-static void measure_solid(const struct ftr__touched *t, struct ftr__run *run, uintptr_t end)
+static void measure_solid(const struct ftr__touched *t, struct ftr__run *run, uintptr_t end,
+			  bool hooks)
 {
-	const struct ftr__module *m = run->module;
+	struct ftr__module *m = run->module;
 	size_t most = m->n_sites - run->number, left = t->n - run->first;
 	size_t n = count_solid(t, run->first, left < most ? left : most, end);
 
+	if (n >= SOLID && hooks)
+		n = ftr__unhooked_alike(m, run->number, n);
 	if (n < SOLID)
 		return;
 	n = same_slots(m->slots + run->number, n);
@@ -101,7 +104,7 @@ static void measure_solid(const struct ftr__touched *t, struct ftr__run *run, ui
 static void measure_each(const struct ftr__touched *t, struct ftr__run *run, uintptr_t end,
 			 bool hooks, bool may)
 {
-	const struct ftr__module *m = run->module;
+	struct ftr__module *m = run->module;
 	uint8_t flags = m->flags[run->number];
 	uint32_t state = t->alike ? 0 : m->pending[run->number];
 	size_t i = run->first;
@@ -114,7 +117,7 @@ static void measure_each(const struct ftr__touched *t, struct ftr__run *run, uin
 		if (m->slots[number] != run->before ||
 		    ((m->flags[number] ^ flags) & ONE_IN_A_RUN) ||
 		    (!t->alike && m->pending[number] != state) ||
-		    (hooks && site_jumps(m, site) != run->jumps) ||
+		    (hooks && site_jumps(m, number) != run->jumps) ||
 		    (may && i + SOLID <= t->n && side_by_side(t, i, SOLID, end)))
 			break;
 		run->all_flags &= m->flags[number];
@@ -135,10 +138,10 @@ void ftr__run_measure(const struct ftr__touched *t, struct ftr__module *m, size_
 				  .segment = segment, .length = site->length,
 				  .all_flags = m->flags[number],
 				  .jumped = m->flags[number] & FTR__SITE_JUMPS,
-				  .jumps = hooks && site_jumps(m, site) };
-	bool may = t->alike && !t->partly && !hooks && !run->jumped;
+				  .jumps = hooks && site_jumps(m, number) };
+	bool may = t->alike && !t->partly;
 	if (may)
-		measure_solid(t, run, end);
+		measure_solid(t, run, end, hooks);
 	if (!run->solid)
 		measure_each(t, run, end, hooks, may);
 }

@@ -29,7 +29,7 @@ struct ftr__run {
 	uint8_t length;
 	uint8_t all_flags;      /* flags that all of them have */
 	bool jumped, jumps;     /* before; after */
-	bool solid;             /* without jumps */
+	bool solid;
 	size_t number;          /* of the first of them in the module */
 };
 

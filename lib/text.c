@@ -282,6 +282,8 @@ static void pass_int3(const struct ftr__text_window *w, const struct ftr__span *
 		write_heads(ips, n, bytes[0]);
 	} else if (span->literal) {
 		memcpy((uint8_t *)ips[0] + 1, code->bytes + 1, span->size - 1u);
+	} else if (span->stride[writes_after(pass)]) {
+		w->ops->write_jump_tails(span, ips, n, writes_after(pass));
 	} else {
 		w->ops->write_tails(ips, n, span->length, code->target);
 	}

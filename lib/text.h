@@ -51,6 +51,9 @@ struct ftr__span {
 	uint8_t size;             /* how many bytes are written at each place */
 	uint8_t length;           /* where the instruction (or pad) ends */
 	bool literal;             /* one place, its bytes given */
+	/* Before, after: 0: calls, or nops; else jumps, of which the targets lie so
+	 * far apart, `target` being the first one's. */
+	uint32_t stride[2];
 	/* Literal: where the instructions before, after the change are run by a
 	 * thread that meets the breakpoint; 0: they are a call, a jump, nops. */
 	uintptr_t moved[2];
@@ -95,7 +98,7 @@ struct ftr__text_ops {
 	uint8_t breakpoint; /* one byte */
 	/* FTR__PATCH_MAX bytes, of which `length` count.  Async-signal-safe. */
 	void (*encode)(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
-	/* The same for a jump to a target. */
+	/* The same for a jump to a target; async-signal-safe, too. */
 	void (*encode_jump)(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
 	/* All bytes but the first, at each of n places. */
 	void (*write_tails)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
@@ -103,6 +106,10 @@ struct ftr__text_ops {
 	 * are multiples of four. */
 	size_t (*check)(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target,
 			bool aligned);
+	/* The same two for spans with a stride: these places of it, all of it. */
+	void (*write_jump_tails)(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+				 bool after);
+	size_t (*check_jumps)(const struct ftr__span *span);
 
 	/* Choose a way for each of a span's places: the last of the allowed
 	 * ones that serves, else FTR__WAY_LEFT.  Whether all go one way; false
@@ -128,13 +135,49 @@ struct ftr__text_ops {
 	bool (*stores_documented)(void);
 };
 
+/* Which one of a span's places, in order, is at ip; n: none. */
+FTR__BARE static inline size_t ftr__span_find(const struct ftr__span *span, uintptr_t ip)
+{
+	size_t low = 0, high = span->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (span->ips[middle] == ip)
+			return middle;
+		if (span->ips[middle] < ip)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return span->n;
+}
+
+/* The same of a place in a list: most often that is the span's own. */
+FTR__BARE static inline size_t ftr__span_index(const struct ftr__span *span, const uintptr_t *place)
+{
+	size_t i = ((uintptr_t)place - (uintptr_t)span->ips) / sizeof *place;
+
+	return i < span->n ? i : ftr__span_find(span, *place);
+}
+
+/* Where the i-th place's call or jump leads. */
+FTR__BARE static inline uintptr_t ftr__span_target(const struct ftr__span *span, size_t i, bool after)
+{
+	const union ftr__code *code = after ? &span->after : &span->before;
+
+	return code->target + i * span->stride[after];
+}
+
 /* The bytes of a place before or after the change. */
 FTR__BARE static inline void ftr__span_bytes(const struct ftr__text_ops *ops, const struct ftr__span *span,
 				   uintptr_t ip, bool after, uint8_t *bytes)
 {
 	const union ftr__code *code = after ? &span->after : &span->before;
 
-	if (!span->literal)
+	if (span->stride[after])
+		ops->encode_jump(bytes, span->length, ip,
+				 ftr__span_target(span, ftr__span_find(span, ip), after));
+	else if (!span->literal)
 		ops->encode(bytes, span->length, ip, code->target);
 	else
 		for (unsigned i = 0; i < FTR__PATCH_MAX; i++)

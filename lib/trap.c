@@ -116,22 +116,6 @@ void ftr__trap_forked(void)
 
 /* --- inside the handler --------------------------------------------------- */
 
-FTR__BARE static bool has(const struct ftr__span *span, uintptr_t addr)
-{
-	size_t low = 0, high = span->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (span->ips[middle] == addr)
-			return true;
-		if (span->ips[middle] < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return false;
-}
-
 /* The span of a place; NULL: it is not in the batch. */
 FTR__BARE static const struct ftr__span *find(const struct ftr__patches *patches, uintptr_t addr)
 {
@@ -145,7 +129,8 @@ FTR__BARE static const struct ftr__span *find(const struct ftr__patches *patches
 		else
 			high = middle;
 	}
-	return has(&patches->spans[low], addr) ? &patches->spans[low] : NULL;
+	const struct ftr__span *span = &patches->spans[low];
+	return ftr__span_find(span, addr) < span->n ? span : NULL;
 }
 
 /* More calls are under way than there are stubs for: once more, until the batch

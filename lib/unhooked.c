@@ -4,6 +4,7 @@
  */
 #include "lib/unhooked.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/error.h"
@@ -20,6 +21,9 @@ static const char *const defaults[] = {
 
 static struct ftr__filter list;
 static bool filled;
+static unsigned version = 1; /* of the list; 0: none */
+/* Whether a rule may speak of names that begin so. */
+static bool may_begin[256];
 
 static bool fill(void)
 {
@@ -38,12 +42,27 @@ static bool fill(void)
 	return true;
 }
 
+/* Most names differ from all patterns in the first character. */
+static void index_list(void)
+{
+	memset(may_begin, false, sizeof may_begin);
+	for (size_t i = 0; i < list.n; i++) {
+		const char *glob = list.rules[i].name;
+		if (!glob || strchr("*?[\\", *glob))
+			memset(may_begin, true, sizeof may_begin);
+		else
+			may_begin[(unsigned char)*glob] = true;
+	}
+	version++;
+}
+
 const struct ftr__filter *ftr__unhooked_list(void)
 {
 	if (!filled) {
 		filled = fill();
 		if (!filled)
 			ftr__filter_free(&list);
+		index_list();
 	}
 	return filled ? &list : NULL;
 }
@@ -59,26 +78,88 @@ int ftr__unhooked_add(const struct ftr__rule *rule, bool reset)
 		return result;
 	ftr__filter_free(&list);
 	list = longer;
+	index_list();
 	return 0;
 }
 
-/* Most names differ from most patterns in the first character. */
-static bool differs(const char *glob, char first)
+static bool is_listed(const struct ftr__module *m, size_t number)
 {
-	return !strchr("*?[\\", *glob) && *glob != first;
-}
+	const char *name = ftr__site_name(m, &m->sites[number]);
+	bool in = false;
 
-/* Without memory for the list nothing is hooked. */
-bool ftr__unhooked(const char *module, const char *name)
-{
-	const struct ftr__filter *filter = ftr__unhooked_list();
-	bool in = !filter;
-
-	for (size_t i = 0; filter && i < filter->n; i++) {
-		const struct ftr__rule *rule = &filter->rules[i];
-		if (in == rule->remove && !differs(rule->name, *name) &&
-		    ftr__rule_site(rule, name, 0) && ftr__rule_module(rule, module))
+	if (!may_begin[(unsigned char)*name])
+		return false;
+	for (size_t i = 0; i < list.n; i++) {
+		const struct ftr__rule *rule = &list.rules[i];
+		if (in == rule->remove && ftr__rule_site(rule, name, 0) &&
+		    ftr__rule_module(rule, m->name))
 			in = !rule->remove;
 	}
 	return in;
+}
+
+/* Few, or by somebody's wish all. */
+static bool find_alone(struct ftr__module *m)
+{
+	size_t n = 0, room = 0;
+
+	if (!ftr__unhooked_list())
+		return false;
+	if (m->alone_version == version)
+		return true;
+	m->alone_version = 0;
+	for (size_t i = 0; i < m->n_sites; i++) {
+		if (!is_listed(m, i))
+			continue;
+		if (n == room) {
+			room = room ? 2 * room : 16;
+			void *grown = realloc(m->alone, room * sizeof *m->alone);
+			if (!grown)
+				return false;
+			m->alone = grown;
+		}
+		m->alone[n++] = (uint32_t)i;
+	}
+	m->n_alone = n;
+	m->alone_version = version;
+	return true;
+}
+
+/* How many of the list are below. */
+static size_t alone_below(const struct ftr__module *m, size_t number)
+{
+	size_t low = 0, high = m->n_alone;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (m->alone[middle] < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool ftr__unhooked(struct ftr__module *m, size_t number)
+{
+	if (!find_alone(m))
+		return true;
+	size_t i = alone_below(m, number);
+	return i < m->n_alone && m->alone[i] == number;
+}
+
+size_t ftr__unhooked_alike(struct ftr__module *m, size_t number, size_t n)
+{
+	size_t alike = 0;
+
+	if (!find_alone(m))
+		return n;
+	size_t i = alone_below(m, number);
+	while (alike < n && i < m->n_alone && m->alone[i] == number + alike) {
+		i++;
+		alike++;
+	}
+	if (alike)
+		return alike;
+	return i < m->n_alone && m->alone[i] - number < n ? m->alone[i] - number : n;
 }

@@ -317,15 +317,15 @@ static size_t list_run(struct update *u, const struct ftr__run *run, uintptr_t *
 	return n;
 }
 
-/* Sites that jump, before or after. */
+/* Sites whose bytes are told one by one: they jump to what takes their functions' place,
+ * or to stubs that don't lie side by side. */
 static bool is_literal(const struct ftr__run *run)
 {
-	return run->jumped || run->jumps || ftr__site_jump(run->before) ||
+	return ((run->jumped || run->jumps) && !run->solid) || ftr__site_jump(run->before) ||
 	       ftr__site_jump(run->after);
 }
 
-/* Each to a stub of its own, or to what takes its function's place: one by one. */
-static void add_jumps(struct update *u, const struct ftr__run *run, struct ftr__patches *patches)
+static void add_literals(struct update *u, const struct ftr__run *run, struct ftr__patches *patches)
 {
 	for (size_t i = run->first; i < run->first + run->n; i++) {
 		const struct ftr_site *site = u->touched.list[i];
@@ -345,12 +345,21 @@ static void add_jumps(struct update *u, const struct ftr__run *run, struct ftr__
 	}
 }
 
+/* Where a run's sites lead, and how far apart that is: to one slot, or to stubs. */
+static uintptr_t target_of(const struct ftr__run *run, uint32_t slot, bool jumps, uint32_t *stride)
+{
+	*stride = slot && jumps ? ftr__backend->jump_size : 0;
+	if (*stride)
+		return ftr__jump_stub(run->module, &run->module->sites[run->number]);
+	return ftr__site_target(slot);
+}
+
 static void add_run(struct update *u, const struct ftr__run *run, struct ftr__patches *patches)
 {
 	uintptr_t *ips = patches->ips + patches->n;
 
 	if (is_literal(run)) {
-		add_jumps(u, run, patches);
+		add_literals(u, run, patches);
 		return;
 	}
 	if (run->solid)
@@ -358,13 +367,15 @@ static void add_run(struct update *u, const struct ftr__run *run, struct ftr__pa
 	size_t n = run->solid ? run->n : list_run(u, run, ips);
 	if (!n)
 		return;
-	patches->spans[patches->n_spans++] = (struct ftr__span){
+	struct ftr__span *span = ftr__patches_next(patches);
+	*span = (struct ftr__span){
 		.ips = run->solid ? run->module->ips + run->number : ips,
 		.first = patches->n, .n = n, .segment = run->segment,
-		.before.target = ftr__site_target(run->before),
-		.after.target = ftr__site_target(run->after),
 		.size = run->length, .length = run->length,
 		.aligned = run->all_flags & FTR__SITE_ALIGNED };
+	span->before.target = target_of(run, run->before, run->jumped, &span->stride[false]);
+	span->after.target = target_of(run, run->after, run->jumps, &span->stride[true]);
+	patches->n_spans++;
 	patches->n += n;
 }
 
@@ -377,9 +388,14 @@ static bool changes_text(const struct ftr__run *run)
 
 static void lead_run(struct update *u, const struct ftr__run *run, uint32_t slot)
 {
+	if (run->solid) {
+		ftr__jump_lead(run->module, run->number, run->n, slot);
+		return;
+	}
 	for (size_t i = run->first; i < run->first + run->n; i++)
 		if (!(*flags_of(u, u->touched.list[i]) & FTR__SITE_LEFT))
-			ftr__jump_lead(run->module, u->touched.list[i], slot);
+			ftr__jump_lead(run->module, ftr__site_number(run->module, u->touched.list[i]),
+				       1, slot);
 }
 
 /* Sites find their stubs led where they are to go. */
@@ -471,12 +487,21 @@ static size_t settle_each(struct update *u, const struct ftr__run *run)
 	return n;
 }
 
+static void settle_solid(const struct ftr__run *run)
+{
+	uint8_t *flags = run->module->flags + run->number;
+
+	fill(run->module->slots + run->number, run->n, run->after);
+	for (size_t i = 0; i < run->n && run->jumped != run->jumps; i++)
+		flags[i] ^= FTR__SITE_JUMPS;
+}
+
 static void settle_run(struct update *u, const struct ftr__run *run)
 {
 	size_t n = run->n;
 
 	if (run->solid)
-		fill(run->module->slots + run->number, n, run->after);
+		settle_solid(run);
 	else
 		n = settle_each(u, run);
 	if (run->before)

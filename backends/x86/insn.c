@@ -112,43 +112,72 @@ FTR__BARE void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t i
 
 /* In six bytes with a prefix that means nothing to a jump: of the segment cs, as
  * gcc puts it before jumps by -mindirect-branch-cs-prefix. */
-void ftr__x86_encode_site_jump(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target)
+FTR__BARE void ftr__x86_encode_site_jump(uint8_t *bytes, unsigned length, uintptr_t ip,
+					 uintptr_t target)
 {
-	memset(bytes, FTR__X86_INT3, FTR__PATCH_MAX);
+	uint64_t word = ftr__x86_jump_word(ip, length, target);
+
+	for (unsigned i = 0; i < FTR__PATCH_MAX; i++, word >>= 8)
+		bytes[i] = i < length ? (uint8_t)word : FTR__X86_INT3;
+}
+
+/* All bytes but the first of five or six. */
+BARE_INLINE void write_tail(uintptr_t ip, unsigned length, uint64_t word)
+{
+	uint32_t four = (uint32_t)(word >> 8);
+
+	memcpy((uint8_t *)ip + 1, &four, sizeof four);
 	if (length > FTR__X86_CALL_SIZE)
-		*bytes++ = PREFIX_CS;
-	encode_rel32(bytes, 0xe9, ip + length, target);
+		((uint8_t *)ip)[5] = (uint8_t)(word >> 40);
 }
 
 void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint8_t *at = (uint8_t *)ips[i];
-		uint64_t word = ftr__x86_site_word(ips[i], length, target) >> 8;
-		uint32_t four = (uint32_t)word;
+	for (size_t i = 0; i < n; i++)
+		write_tail(ips[i], length, ftr__x86_site_word(ips[i], length, target));
+}
 
-		memcpy(at + 1, &four, sizeof four);
-		if (length > FTR__X86_CALL_SIZE)
-			at[5] = (uint8_t)(word >> 32);
-	}
+BARE_INLINE uint64_t jump_word(const struct ftr__span *span, size_t i, bool after)
+{
+	return ftr__x86_jump_word(span->ips[i], span->length, ftr__span_target(span, i, after));
+}
+
+void ftr__x86_write_jump_tails(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+			       bool after)
+{
+	for (size_t i = 0; i < n; i++)
+		write_tail(ips[i], span->length,
+			   jump_word(span, ftr__span_index(span, &ips[i]), after));
 }
 
 /* The bytes of one word, of which a site has five or six: read as two pieces,
  * for eight may cross into a page that is not there. */
+BARE_INLINE bool holds(uintptr_t ip, unsigned length, uint64_t word)
+{
+	const uint8_t *at = (const uint8_t *)ip;
+	uint32_t low, high;
+
+	/* The last four bytes overlap the first four. */
+	memcpy(&low, at, sizeof low);
+	memcpy(&high, at + length - 4, sizeof high);
+	return low == (uint32_t)word && high == (uint32_t)(word >> (8 * length - 32));
+}
+
 BARE_INLINE size_t check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target)
 {
-	for (size_t i = 0; i < n; i++) {
-		const uint8_t *at = (const uint8_t *)ips[i];
-		uint64_t word = ftr__x86_site_word(ips[i], length, target);
-		uint32_t low, high;
-
-		/* The last four bytes overlap the first four. */
-		memcpy(&low, at, sizeof low);
-		memcpy(&high, at + length - 4, sizeof high);
-		if (low != (uint32_t)word || high != (uint32_t)(word >> (8 * length - 32)))
+	for (size_t i = 0; i < n; i++)
+		if (!holds(ips[i], length, ftr__x86_site_word(ips[i], length, target)))
 			return i;
-	}
 	return n;
+}
+
+size_t ftr__x86_check_jumps(const struct ftr__span *span)
+{
+	size_t i = 0;
+
+	while (i < span->n && holds(span->ips[i], span->length, jump_word(span, i, false)))
+		i++;
+	return i;
 }
 
 /*

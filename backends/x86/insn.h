@@ -28,6 +28,9 @@ void ftr__x86_encode_site(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr
 void ftr__x86_write_tails(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target);
 size_t ftr__x86_check(const uintptr_t *ips, size_t n, unsigned length, uintptr_t target,
 		      bool aligned);
+void ftr__x86_write_jump_tails(const struct ftr__span *span, const uintptr_t *ips, size_t n,
+			       bool after);
+size_t ftr__x86_check_jumps(const struct ftr__span *span);
 /* A call or nop of 5 or 6 bytes as the low bytes of a word, first byte lowest. */
 FTR__BARE static inline uint64_t ftr__x86_site_word(uintptr_t ip, unsigned length,
 						    uintptr_t target)
@@ -37,6 +40,14 @@ FTR__BARE static inline uint64_t ftr__x86_site_word(uintptr_t ip, unsigned lengt
 	if (length == FTR__X86_CALL_SIZE)
 		return target ? 0xe8 | rel << 8 : 0x0000441f0f;
 	return target ? 0xe867 | rel << 16 : 0x0000441f0f66;
+}
+/* The same of a jump, which in 6 bytes has a cs prefix. */
+FTR__BARE static inline uint64_t ftr__x86_jump_word(uintptr_t ip, unsigned length,
+						    uintptr_t target)
+{
+	uint64_t rel = (uint32_t)(target - ip - length);
+
+	return length == FTR__X86_CALL_SIZE ? 0xe9 | rel << 8 : 0xe92e | rel << 16;
 }
 /* `jmp target` in 5 bytes. */
 bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target);

@@ -38,12 +38,17 @@ enum { QUADWORD = 8, CACHE_LINE = 64, JMP_REL8 = 0xeb, JMP_SIZE = 2 };
 
 #define BARE_INLINE static inline __attribute__((always_inline))
 
-/* The bytes of a place before or after the change, first byte lowest. */
-BARE_INLINE uint64_t word_of(const struct ftr__span *span, uintptr_t ip, bool after)
+/* The bytes of a place before or after the change, first byte lowest.  `place`: in the
+ * span's list, or another. */
+BARE_INLINE uint64_t word_of(const struct ftr__span *span, const uintptr_t *place, bool after)
 {
 	const union ftr__code *code = after ? &span->after : &span->before;
+	uintptr_t ip = *place;
 	uint64_t word;
 
+	if (span->stride[after])
+		return ftr__x86_jump_word(ip, span->length,
+					  ftr__span_target(span, ftr__span_index(span, place), after));
 	if (!span->literal)
 		return ftr__x86_site_word(ip, span->length, code->target);
 	memcpy(&word, code->bytes, sizeof word);
@@ -89,20 +94,21 @@ BARE_INLINE bool fits(uintptr_t ip, unsigned size)
 }
 
 /* A nop, or calls of places of which the first and the last are so near below the
- * target that their distance has three bytes: then it has at those between, too. */
-static bool three_bytes(const struct ftr__span *span, const uintptr_t *ips, size_t n,
-			uintptr_t target)
+ * target, or jumps of which they are to the last and to the first one's, that the
+ * distance has three bytes: then it has at those between, too. */
+static bool three_bytes(const struct ftr__span *span, const uintptr_t *ips, size_t n, bool after)
 {
-	uintptr_t from = target - span->length;
+	uintptr_t first = ftr__span_target(span, 0, after);
+	uintptr_t last = ftr__span_target(span, span->n - 1, after);
 
-	return !target || (from - ips[0] < 1 << 24 && from - ips[n - 1] < 1 << 24);
+	return !first || (last - span->length - ips[0] < 1 << 24 &&
+			  first - span->length - ips[n - 1] < 1 << 24);
 }
 
 /* At each of a span's places, which are not literal, so much differs at most. */
 static struct extent extent_of_all(const struct ftr__span *span, const uintptr_t *ips, size_t n)
 {
-	bool last_stays = three_bytes(span, ips, n, span->before.target) &&
-			  three_bytes(span, ips, n, span->after.target);
+	bool last_stays = three_bytes(span, ips, n, false) && three_bytes(span, ips, n, true);
 
 	return (struct extent){ 0, span->length - (last_stays ? 2u : 1u) };
 }
@@ -136,7 +142,8 @@ bool ftr__x86_choose(const struct ftr__span *span, const uintptr_t *ips,
 	}
 	for (size_t i = 0; i < span->n; i++) {
 		uintptr_t ip = ips[i];
-		struct extent e = extent_of(word_of(span, ip, false), word_of(span, ip, true));
+		struct extent e = extent_of(word_of(span, &ips[i], false),
+					    word_of(span, &ips[i], true));
 
 		if (atomic && in_one(ip + e.first, ip + e.last, unit))
 			ways[i] = FTR__WAY_ATOMIC;
@@ -185,9 +192,10 @@ BARE_INLINE uint64_t shifted(uint64_t word, uintptr_t ip, uintptr_t window)
 
 /* Only what differs is changed, whatever of it stands there now: so the way
  * back can be gone where the way there was not. */
-static void write_extent(const struct ftr__span *span, uintptr_t ip, bool after)
+static void write_extent(const struct ftr__span *span, const uintptr_t *place, bool after)
 {
-	uint64_t to = word_of(span, ip, after), from = word_of(span, ip, !after);
+	uint64_t to = word_of(span, place, after), from = word_of(span, place, !after);
+	uintptr_t ip = *place;
 	struct extent e = extent_of(from, to);
 	uintptr_t window = window_of(ip + e.first, ip + e.last);
 	uint64_t mask = shifted(to ^ from, ip, window), value;
@@ -214,7 +222,7 @@ BARE_INLINE void write_all(const struct ftr__span *span, const uintptr_t *ips, s
 		if (FTR__LIKELY(fits(ips[i], length)))
 			write_whole(ips[i], length, ftr__x86_site_word(ips[i], length, target));
 		else
-			write_extent(span, ips[i], after);
+			write_extent(span, &ips[i], after);
 }
 
 /* Four aligned bytes are part of a quadword, and nothing has to be read. */
@@ -225,6 +233,22 @@ BARE_INLINE void write_fours(const uintptr_t *ips, size_t n, unsigned length, ui
 				(uint32_t)ftr__x86_site_word(ips[i], length, target));
 }
 
+/* Jumps, which differ from place to place in where they lead. */
+static void write_jumps(const struct ftr__span *span, const uintptr_t *ips, size_t n, bool four,
+			bool after)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t word = word_of(span, &ips[i], after);
+
+		if (four)
+			FTR__WRITE_ONCE(*(uint32_t *)ips[i], (uint32_t)word);
+		else if (FTR__LIKELY(fits(ips[i], span->length)))
+			write_whole(ips[i], span->length, word);
+		else
+			write_extent(span, &ips[i], after);
+	}
+}
+
 void ftr__x86_write_atomic(const struct ftr__span *span, const uintptr_t *ips, size_t n,
 			   bool after)
 {
@@ -232,11 +256,13 @@ void ftr__x86_write_atomic(const struct ftr__span *span, const uintptr_t *ips, s
 	bool five = span->length == FTR__X86_CALL_SIZE;
 
 	if (span->literal) {
-		write_extent(span, ips[0], after);
+		write_extent(span, ips, after);
 		return;
 	}
 	bool four = span->aligned && extent_of_all(span, ips, n).last < sizeof(uint32_t);
-	if (four && target)
+	if (span->stride[after])
+		write_jumps(span, ips, n, four, after);
+	else if (four && target)
 		write_fours(ips, n, FTR__X86_CALL_SIZE, target);
 	else if (four)
 		write_fours(ips, n, FTR__X86_CALL_SIZE, 0);
@@ -265,7 +291,7 @@ void ftr__x86_write_skipped(const struct ftr__span *span, const uintptr_t *ips, 
 			    bool after)
 {
 	for (size_t i = 0; i < n; i++) {
-		uint64_t word = word_of(span, ips[i], after) >> 8 * JMP_SIZE;
+		uint64_t word = word_of(span, &ips[i], after) >> 8 * JMP_SIZE;
 
 		for (unsigned j = JMP_SIZE; j < span->size; j++, word >>= 8)
 			FTR__WRITE_ONCE(*(uint8_t *)(ips[i] + j), (uint8_t)word);
@@ -276,7 +302,7 @@ void ftr__x86_write_unskipped(const struct ftr__span *span, const uintptr_t *ips
 			      bool after)
 {
 	for (size_t i = 0; i < n; i++)
-		store2(ips[i], (uint16_t)word_of(span, ips[i], after));
+		store2(ips[i], (uint16_t)word_of(span, &ips[i], after));
 }
 
 /*

@@ -273,17 +273,37 @@ static void write_aligned(const struct ftr__span *span, const uintptr_t *ips, si
 	FLAGS_WRITE(flags);
 }
 
-static void place_all(const struct ftr__span *span, size_t row, uintptr_t *ips)
+static void place_all(struct ftr__span *span, size_t row, uintptr_t *ips)
 {
+	for (size_t i = 0; i < PLACES; i++)
+		ips[i] = (uintptr_t)text + AT + rows[row].offset + i * rows[row].stride;
+	span->ips = ips;
 	place(span, 0);
 	for (size_t i = 0; i < PLACES; i++) {
 		uint8_t bytes[FTR__PATCH_MAX];
 
-		ips[i] = (uintptr_t)text + AT + rows[row].offset + i * rows[row].stride;
 		ftr__span_bytes(&ftr__backend->text, span, ips[i], false, bytes);
 		memcpy((void *)ips[i], bytes, span->size);
 	}
 	memcpy(before_text, text, sizeof(text));
+}
+
+/** All are found as they are before; one that differs in its last byte is found. */
+static void check_found(const struct ftr__span *span)
+{
+	const struct ftr__text_ops *ops = &ftr__backend->text;
+	size_t wrong = PLACES;
+
+	for (size_t i = 0; i <= PLACES; i++) {
+		uint8_t *last = (uint8_t *)span->ips[i % PLACES] + span->length - 1;
+
+		*last ^= i < PLACES;
+		wrong = span->stride[false] ? ops->check_jumps(span)
+					    : ops->check(span->ips, PLACES, span->length,
+							 span->before.target, span->aligned);
+		*last ^= i < PLACES;
+		ck_assert_uint_eq(wrong, i);
+	}
 }
 
 /** Each place's way is its own, and what one store does for it is done. */
@@ -297,9 +317,7 @@ static void check_many(struct ftr__span span, size_t row)
 	span.n = PLACES;
 	span.aligned = rows[row].aligned;
 	place_all(&span, row, ips);
-	ck_assert_uint_eq(ftr__backend->text.check(ips, PLACES, span.length, span.before.target,
-						    span.aligned),
-			  PLACES);
+	check_found(&span);
 	bool alike = ftr__x86_choose(&span, ips, &rules, ways);
 	for (size_t i = 0; i < PLACES; i++) {
 		bool one = differ_in_one(&span, ips[i], 8);
@@ -316,6 +334,51 @@ static void check_many(struct ftr__span span, size_t row)
 	write_aligned(&span, stored, n, false);
 	expect_all("back", &span, stored, n, false);
 }
+
+/** Jumps whose targets are as far apart as stubs: each has its own, also where
+ *  places are listed elsewhere than in the span. */
+static void check_jumps(struct ftr__span span, size_t row, bool after)
+{
+	uintptr_t ips[PLACES], some[PLACES], target;
+	size_t n = 0;
+
+	check_many(span, row);
+	span.n = PLACES;
+	place_all(&span, row, ips);
+	for (size_t i = 0; i < PLACES; i += 2)
+		some[n++] = ips[i];
+	for (int all = 0; all < 2; all++) {
+		const uintptr_t *list = all ? ips : some;
+
+		ftr__x86_write_jump_tails(&span, list, all ? PLACES : n, after);
+		for (size_t i = 0; i < (all ? PLACES : n); i++) {
+			uint8_t *at = (uint8_t *)list[i];
+
+			*at = span.length == 5 ? 0xe9 : 0x2e;
+			ck_assert_int_eq(ftr__x86_decode(at, list[i], &target), FTR__X86_JMP);
+			ck_assert_uint_eq(target, ftr__span_target(&span, all ? i : 2 * i, after));
+		}
+	}
+	ck_assert_uint_eq(ftr__span_target(&span, 3, after) - ftr__span_target(&span, 0, after), 48);
+}
+
+START_TEST(test_many_jumps)
+{
+	for (size_t row = 0; row < FTR__ARRAY_SIZE(rows); row++)
+		for (size_t m = 0; m < FTR__ARRAY_SIZE(middles); m++)
+			for (unsigned length = 5; length <= 6; length++) {
+				uintptr_t target = (uintptr_t)text + AT + (uintptr_t)middles[m];
+				struct ftr__span there = span_of(length, 0, target);
+				struct ftr__span back = span_of(length, target, 0);
+				struct ftr__span over = span_of(length, target + 0x12010, target);
+
+				there.stride[true] = back.stride[false] = over.stride[true] = 16;
+				check_jumps(there, row, true);
+				check_jumps(back, row, false);
+				check_jumps(over, row, true);
+			}
+}
+END_TEST
 
 START_TEST(test_many_places)
 {
@@ -402,6 +465,7 @@ int main(void)
 	UNIT_CASE(suite, test_writes_at_each_offset);
 	UNIT_CASE(suite, test_literal_spans);
 	UNIT_CASE(suite, test_many_places);
+	UNIT_CASE(suite, test_many_jumps);
 	UNIT_CASE(suite, test_fused_in_any_order);
 	UNIT_CASE(suite, test_what_cannot_be_fused);
 	return unit_main(suite);

@@ -210,6 +210,60 @@ static void hold_exactly(unsigned group, unsigned from, unsigned to)
 	set_filter(group);
 }
 
+static int head(unsigned i)
+{
+	return *(const unsigned char *)live_ip(live_runs[i]);
+}
+
+/** Of the sites in the midst of which some are left alone. */
+static void check_heads(bool hooked)
+{
+	for (unsigned i = 300; i < RUNS; i++) {
+		bool alone = i / 10 == 37 || i == 309;
+		int right = hooked && !alone ? 0xe9 : attached[0] || attached[GROUPS - 1] ? 0xe8 : 0x0f;
+
+		ck_assert_msg(head(i) == right, "site %u begins with %02x, not %02x", i, head(i), right);
+		exits = ran = 0;
+		ck_assert_int_eq(live_runs[i](i), (long)i + 1);
+		ck_assert_uint_eq(ran, holders(i));
+		ck_assert_uint_eq(exits, hooked && !alone);
+	}
+}
+
+/** R5: in the midst of sites that jump there are some that don't; by each strategy
+ *  that can do it. */
+START_TEST(test_some_are_left_alone)
+{
+	enum { SKIP = 3 };
+	static const char *const pokes[] = { "auto", "int3", "atomic", [SKIP] = "skip" };
+
+	setenv("FTR_POKE", pokes[_i], 1);
+	seed = 1;
+	ck_ok(ftr_init(NULL));
+	make_groups(true);
+	ck_ok(ftr_exits_exclude("live_run_37?", 0));
+	ck_ok(ftr_exits_exclude("live_run_309", 0));
+	/* Of one kind, and aligned: any way is theirs. */
+	hold_exactly(GROUPS - 1, 300, RUNS);
+	hold_exactly(0, 300, RUNS);
+	hold_exactly(1, 0, 1);
+	for (int round = 0; round < 3; round++) {
+		toggle(GROUPS - 1, false);
+		check_heads(round != 1);
+		if (_i == SKIP) /* not from calls to jumps */
+			continue;
+		toggle(0, false);
+		check_heads(round != 1);
+	}
+	ck_ok(ftr_exits_exclude("live_run_38?", 0));
+	ck_ok(ftr_exits_exclude("live_run_309", FTR_FILTER_REMOVE));
+	toggle(GROUPS - 1, false);
+	toggle(GROUPS - 1, false);
+	ck_assert_int_eq(head(309), 0xe9);
+	ck_assert_int_eq(head(385), 0xe8);
+}
+END_TEST
+
 /** Pads that were never touched in the midst of the others. */
 START_TEST(test_all_at_first)
 {
@@ -268,6 +322,7 @@ int main(void)
 	Suite *suite = suite_create("runs");
 
 	LIVE_CASE(suite, test_all_at_first, 30);
+	LIVE_LOOP(suite, test_some_are_left_alone, 0, 4, 30);
 	LIVE_CASE(suite, test_one_site_differs, 60);
 	LIVE_CASE(suite, test_exchange_for_more_and_for_less, 30);
 	LIVE_LOOP(suite, test_changes_at_random, 0, 2, 60);
