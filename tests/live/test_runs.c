@@ -4,6 +4,7 @@
  * go, change places and change their filters at random: after each change each
  * site holds what it should, and its call runs exactly the groups that hold it.
  */
+#include "lib/batch.h"
 #include "tests/live/live.h"
 
 #include <stdlib.h>
@@ -234,12 +235,9 @@ static void check_heads(bool hooked)
  *  that can do it. */
 START_TEST(test_some_are_left_alone)
 {
-	enum { SKIP = 3 };
-	static const char *const pokes[] = { "auto", "int3", "atomic", [SKIP] = "skip" };
-
-	setenv("FTR_POKE", pokes[_i], 1);
 	seed = 1;
 	ck_ok(ftr_init(NULL));
+	ftr__batch_set_poke((unsigned)_i);
 	make_groups(true);
 	ck_ok(ftr_exits_exclude("live_run_37?", 0));
 	ck_ok(ftr_exits_exclude("live_run_309", 0));
@@ -250,7 +248,7 @@ START_TEST(test_some_are_left_alone)
 	for (int round = 0; round < 3; round++) {
 		toggle(GROUPS - 1, false);
 		check_heads(round != 1);
-		if (_i == SKIP) /* not from calls to jumps */
+		if (_i == FTR_POKE_SKIP) /* not from calls to jumps */
 			continue;
 		toggle(0, false);
 		check_heads(round != 1);
@@ -322,7 +320,7 @@ int main(void)
 	Suite *suite = suite_create("runs");
 
 	LIVE_CASE(suite, test_all_at_first, 30);
-	LIVE_LOOP(suite, test_some_are_left_alone, 0, 4, 30);
+	LIVE_LOOP(suite, test_some_are_left_alone, FTR_POKE_AUTO, FTR_POKE_SKIP + 1, 30);
 	LIVE_CASE(suite, test_one_site_differs, 60);
 	LIVE_CASE(suite, test_exchange_for_more_and_for_less, 30);
 	LIVE_LOOP(suite, test_changes_at_random, 0, 2, 60);
