@@ -8,9 +8,11 @@
  * floor: what return hooks cost at least if the processor's predictions of
  * returns are to hold: a jump out of the function; nine registers saved around
  * the entry handler; the return address noted; the body called; two registers
- * saved around the exit handler.  swapped: the same, but that the return address is
- * swapped for one of ours, as other tracers do it.  No handler sets, no
- * recursion guard, no memory but one record.
+ * saved around the exit handler.  kept: the same, but that nine registers are
+ * saved around that, too, for a compiler that sees both caller and function may
+ * keep values in any that the function leaves alone.  swapped: as floor, but that the
+ * return address is swapped for one of ours, as other tracers do it.  No handler
+ * sets, no recursion guard, no memory but one record.
  */
 	.text
 
@@ -83,8 +85,9 @@ bench_body_\name:
 	subject	cancelled,	site
 	subject	floor,		jmp bench_hook_floor
 	subject	swapped,	jmp bench_hook_swapped
+	subject	kept,		jmp bench_hook_kept
 
-/* On entry (%rsp) is the return address into the parent; \ip in rdi. */
+/* On entry (%rsp) is the return address into the parent. */
 	.macro	entry_handler ip
 	.irp	reg, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
 	pushq	%\reg
@@ -126,6 +129,15 @@ bench_hook_swapped:
 	jmp	bench_body_swapped
 1:	pushq	record(%rip)
 	exit_handler bench_fn_exit_swapped
+	ret
+
+	.p2align 6
+bench_hook_kept:
+	entry_handler bench_fn_exit_kept
+	popq	record(%rip)
+	call	bench_body_kept
+	pushq	record(%rip)
+	entry_handler bench_fn_exit_kept
 	ret
 
 	.section .data.rel.ro, "aw", @progbits

@@ -8,9 +8,10 @@
  * floor: what return hooks cost at least if the processor's predictions of
  * returns are to hold: a jump out of the function; three registers saved around
  * the entry handler; the return address noted; the body called; two registers
- * saved around the exit handler.  swapped: the same, but that the return address is
- * swapped for one of ours, as other tracers do it.  No handler sets, no
- * recursion guard, no memory but one record.
+ * saved around the exit handler.  kept: three around that, too (bench/exits.S tells
+ * why).  swapped: as floor, but that the return address is swapped for one of ours,
+ * as other tracers do it.  No handler sets, no recursion guard, no memory but one
+ * record.
  */
 	.text
 
@@ -81,6 +82,7 @@ bench_body_\name:
 	subject	cancelled,	site
 	subject	floor,		jmp bench_hook_floor
 	subject	swapped,	jmp bench_hook_swapped
+	subject	kept,		jmp bench_hook_kept
 
 /* On entry (%esp), which is 4 below a multiple of 16, is the return address into
  * the parent. */
@@ -125,6 +127,15 @@ bench_hook_swapped:
 	jmp	bench_body_swapped
 1:	pushl	record
 	exit_handler bench_fn_exit_swapped
+	ret
+
+	.p2align 6
+bench_hook_kept:
+	entry_handler bench_fn_exit_kept
+	popl	record
+	call	bench_body_kept
+	pushl	record
+	entry_handler bench_fn_exit_kept
 	ret
 
 	.bss
