@@ -482,13 +482,17 @@ FTR__BARE bool ftr__record_is_one(const struct ftr__slot_hot *hot)
 
 /* --- calls that are over -------------------------------------------------------------- */
 
-/* A word of memory that may be gone. */
-FTR__BARE static bool read_word(uintptr_t at, uintptr_t *word)
+/* A word of memory that may be gone: false with *gone; or where a filter of system
+ * calls does not let it be read. */
+FTR__BARE static bool read_word(uintptr_t at, uintptr_t *word, bool *gone)
 {
+	enum { NO_MEMORY_THERE = -14 }; /* -EFAULT */
 	struct iovec to = { word, sizeof *word }, from = { (void *)at, sizeof *word };
+	long result = ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&to, 1,
+				   (long)&from, 1, 0);
 
-	return ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&to, 1, (long)&from, 1,
-			    0) == (long)sizeof *word;
+	*gone = result == NO_MEMORY_THERE;
+	return result == (long)sizeof *word;
 }
 
 FTR__BARE static bool is_cell(uintptr_t address)
@@ -553,11 +557,23 @@ FTR__BARE static bool is_interrupted(const struct ftr__record *r, uintptr_t sp, 
 	return shows_signal(r, (const uintptr_t *)from, (r->slot - from) / sizeof(uintptr_t));
 }
 
-/* What a pending call's slot holds is its cell's address; or the parent's, where a
- * signal came before the cell called, or after it was returned to: below the slot. */
+/* Whether a return to this address leads to the record's cell, perhaps by way of
+ * those of functions that were jumped to. */
+FTR__BARE static bool leads_to(uintptr_t address, const struct ftr__record *r)
+{
+	const uintptr_t mine = ftr__record_cell_return(r);
+
+	while (address != mine && is_cell(address))
+		address = words_of(address)->parent;
+	return address == mine;
+}
+
+/* What a pending call's slot holds is its cell's address, or the cell's of what it
+ * jumped to; or the parent's, where a signal came before the cell called, or after it
+ * was returned to: below the slot. */
 FTR__BARE static bool is_held(const struct ftr__record *r, uintptr_t word, uintptr_t sp, bool own)
 {
-	return word == ftr__record_cell_return(r) ||
+	return leads_to(word, r) ||
 	       (word == ftr__record_words(r)->parent && r->slot != sp) ||
 	       is_interrupted(r, sp, own);
 }
@@ -565,8 +581,9 @@ FTR__BARE static bool is_held(const struct ftr__record *r, uintptr_t word, uintp
 FTR__BARE static bool slot_is_changed(const struct ftr__record *r, uintptr_t sp)
 {
 	uintptr_t word;
+	bool gone;
 
-	return !read_word(r->slot, &word) || !is_held(r, word, sp, false);
+	return read_word(r->slot, &word, &gone) ? !is_held(r, word, sp, false) : gone;
 }
 
 FTR__BARE bool ftr__record_is_dead(const struct ftr__record *r, uintptr_t sp)
@@ -592,8 +609,10 @@ FTR__BARE static void unhook(const struct ftr__record *r)
 {
 	struct ftr__thread *self = ftr__self;
 	uintptr_t mine = ftr__record_cell_return(r), word;
+	bool gone;
 
-	if (r->tls != self->tls || !ftr__stack_is_own(self, r->slot) || !read_word(r->slot, &word))
+	if (r->tls != self->tls || !ftr__stack_is_own(self, r->slot) ||
+	    !read_word(r->slot, &word, &gone))
 		return;
 	if (word == mine)
 		__atomic_compare_exchange_n((uintptr_t *)r->slot, &word,

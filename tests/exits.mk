@@ -5,6 +5,7 @@ if HAVE_CHECK
 exit_tests = \
 	tests/live/test_exits \
 	tests/live/test_exits_frames \
+	tests/live/test_exits_chains \
 	tests/live/test_exits_signals \
 	tests/live/test_exits_detach \
 	tests/live/test_exits_hold \
@@ -26,6 +27,9 @@ tests_live_test_exits_LDADD = $(stress_lib)
 tests_live_test_exits_frames_SOURCES = tests/live/test_exits_frames.c tests/live/hooks_stub.S $(hooks)
 tests_live_test_exits_frames_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_frames_LDADD = $(stress_core) $(UNWIND_LIBS)
+tests_live_test_exits_chains_SOURCES = tests/live/test_exits_chains.c tests/live/hooks_stub.S $(hooks)
+tests_live_test_exits_chains_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_chains_LDADD = $(stress_lib)
 tests_live_test_exits_hold_SOURCES = tests/live/test_exits_hold.c tests/live/visitor.h \
 	$(live_common)
 tests_live_test_exits_hold_CPPFLAGS = $(stress_cppflags)

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * R2, R4: a call that is under way keeps its record, though much looks as if it
+ * were over: its slot holds the cell of what it jumped to; another thread returns
+ * through it while its own looks for calls that are over; the kernel does not let
+ * stacks be read.
+ */
+#include "tests/live/hooks.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#define HOOKED FTR_TRACEABLE static
+
+enum { STACK = 512 * 1024, DEEP = 1000 };
+
+long hook_jumps(long n);
+long hook_jumps_twice(long n);
+long hook_jumped_to(long n) __attribute__((visibility("hidden")));
+
+/* More calls than a chunk has records, so that those that are over are looked for. */
+HOOKED long chains_deep(long n)
+{
+	long below = n ? chains_deep(n - 1) : -1;
+
+	LIVE_OPAQUE(below);
+	return below + 1;
+}
+
+FTR_TRACEABLE long hook_jumped_to(long n)
+{
+	long result = chains_deep(n);
+
+	LIVE_OPAQUE(result);
+	return result;
+}
+
+static struct hook hook, other;
+
+/* --- tail calls ---------------------------------------------------------------- */
+
+static void jump_and_go_deep(void)
+{
+	ck_assert_int_eq(hook_jumps_twice(DEEP), DEEP);
+	ck_assert_int_eq(hook_jumps_twice(DEEP), DEEP);
+}
+
+static ucontext_t outside, inside;
+
+static void in_context(void (*fn)(void))
+{
+	void *stack = malloc(STACK);
+
+	getcontext(&inside);
+	inside.uc_stack.ss_sp = stack;
+	inside.uc_stack.ss_size = STACK;
+	inside.uc_link = &outside;
+	makecontext(&inside, fn, 0);
+	swapcontext(&outside, &inside);
+	free(stack);
+}
+
+/* Three records have one slot, which holds the cell's address of the last. */
+static void all_return(void (*run)(void (*fn)(void)), int told)
+{
+	hook_make(&hook, told ? FTR_GROUP_UNWOUND_EXITS : 0, sizeof(uintptr_t));
+	ck_assert_int_eq(ftr_group_filter(hook.group, "hook_jump*", 0), 3);
+	ck_assert_int_eq(ftr_group_filter(hook.group, "chains_deep", 0), 1);
+	ck_ok(ftr_group_attach(hook.group));
+	run(jump_and_go_deep);
+	ck_assert_uint_eq(hook.entries, 2 * (DEEP + 1 + 3));
+	ck_assert_uint_eq(hook.exits, hook.entries);
+	ck_assert_uint_eq(hook.unwound, 0);
+	hook_drop(&hook);
+}
+
+START_TEST(test_tail_calls_in_a_context)
+{
+	all_return(in_context, _i);
+}
+END_TEST
+
+static void here(void (*fn)(void))
+{
+	fn();
+}
+
+START_TEST(test_tail_calls_go_deep)
+{
+	all_return(here, _i);
+}
+END_TEST
+
+/* What jumped is told of unwinding, what it jumped to is not: the first alone is
+ * looked at when more is called. */
+START_TEST(test_tail_call_to_another_group)
+{
+	hook_make(&other, 0, 0);
+	ck_assert_int_eq(ftr_group_filter(other.group, "hook_jumped_to", 0), 1);
+	ck_ok(ftr_group_attach(other.group));
+	hook_make(&hook, FTR_GROUP_UNWOUND_EXITS, sizeof(uintptr_t));
+	ck_assert_int_eq(ftr_group_filter(hook.group, "hook_jumps*", 0), 2);
+	ck_assert_int_eq(ftr_group_filter(hook.group, "chains_deep", 0), 1);
+	ck_ok(ftr_group_attach(hook.group));
+	ck_assert_int_eq(hook_jumps_twice(1), 1);
+	ck_assert_uint_eq(hook.unwound, 0);
+	ck_assert_uint_eq(hook.exits, 4);
+	ck_assert_uint_eq(other.exits, 1);
+	hook_drop(&hook);
+	hook_drop(&other);
+}
+END_TEST
+
+/* --- stacks that can't be read ----------------------------------------------------- */
+
+#ifdef __x86_64__
+#define ARCH 0xc000003e
+#else
+#define ARCH 0x40000003
+#endif
+
+/* As container runtimes do. */
+static void refuse_process_vm_readv(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static void go_deep(void)
+{
+	ck_assert_int_eq(chains_deep(DEEP), DEEP);
+	ck_assert_int_eq(chains_deep(DEEP), DEEP);
+}
+
+START_TEST(test_stacks_may_not_be_read)
+{
+	refuse_process_vm_readv();
+	hook_attach(&hook, "chains_deep", _i ? FTR_GROUP_UNWOUND_EXITS : 0);
+	in_context(go_deep);
+	ck_assert_uint_eq(hook.entries, 2 * (DEEP + 1));
+	ck_assert_uint_eq(hook.exits, hook.entries);
+	hook_drop(&hook);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("exits_chains");
+
+	LIVE_LOOP(suite, test_tail_calls_in_a_context, 0, 2, 30);
+	LIVE_LOOP(suite, test_tail_calls_go_deep, 0, 2, 30);
+	LIVE_CASE(suite, test_tail_call_to_another_group, 30);
+	LIVE_LOOP(suite, test_stacks_may_not_be_read, 0, 2, 30);
+	return live_main(suite);
+}
