@@ -130,8 +130,9 @@ FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp, bool 
 	struct ftr__record **at = ftr__record_watched(now->self), *r;
 
 	while (FTR__UNLIKELY((r = *at) != NULL)) {
+		bool dead = r != now->record && ftr__record_is_dead(r, sp);
 		bool returned = !FTR__FETCH(r->slot);
-		if (returned || (r != now->record && ftr__record_is_dead(r, sp))) {
+		if (returned || (dead && !FTR__FETCH(r->foreign))) {
 			FTR__PUBLISH(*at, r->older);
 			r->watched = 0;
 			if (returned)
@@ -184,6 +185,9 @@ FTR__BARE static void exits(struct ftr__record *r, struct ftr_regs *regs, bool n
 		return; /* taken for dead */
 	prepare(&call, regs, r->set, nested);
 	call.record = r;
+	/* A handler that changes ip changes what the slot holds. */
+	if (call.set->any & FTR__MEMBER_GOES && r->owner != call.self)
+		__atomic_store_n(&r->foreign, true, __ATOMIC_RELEASE);
 	begin(&call);
 	call.hooking.live_x87 = call.set->all & FTR_GROUP_NO_SIMD;
 	if (!call.hooking.live_x87)

@@ -425,8 +425,7 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 {
 	struct ftr__thread *self = ftr__self;
 
-	if (FTR__UNLIKELY(r->owner != self))
-		r->foreign = true; /* read behind slot, in drop_dead() */
+	r->foreign = r->owner != self; /* read behind slot */
 	FTR__PUBLISH(r->slot, 0);
 	/* Nobody but the record's caller is inside, in the record's own thread. */
 	if (FTR__LIKELY(r->owner == self && !r->nested)) {
@@ -643,7 +642,7 @@ FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record 
 	if (is_lost(self, r)) {
 		r->nested = false;
 		ftr__record_return(r);
-	} else if (r->slot && ftr__record_is_dead(r, sp)) {
+	} else if (r->slot && ftr__record_is_dead(r, sp) && !FTR__FETCH(r->foreign)) {
 		ftr__record_drop(r);
 	}
 }

@@ -111,7 +111,9 @@ bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr__set *set
 bool ftr__record_is_one(const struct ftr__slot_hot *hot);
 
 /* Whether the call that a pending record stands for is over, by unwinding or a
- * jump; sp: of a call that is under way on the calling thread's stack. */
+ * jump; sp: of a call that is under way on the calling thread's stack.  Where another
+ * thread returns through the record meanwhile, the answer may be true: then
+ * `foreign`, or a slot of 0, is seen behind it. */
 bool ftr__record_is_dead(const struct ftr__record *record, uintptr_t sp);
 
 /* Whether some pending record names a set.  Under the library's lock. */

@@ -156,6 +156,124 @@ START_TEST(test_stacks_may_not_be_read)
 }
 END_TEST
 
+/* --- returns in another thread -------------------------------------------------------- */
+
+enum { ROUTINES = 100, SMALL_STACK = 32 * 1024 };
+
+/* A coroutine, which begins in the owner of its records and ends in another thread. */
+static struct routine {
+	ucontext_t out, in;
+	char *stack;
+	_Atomic int with_owner;
+	unsigned long result;
+} routines[ROUTINES];
+
+/* Not inlined: the thread may be another one behind it. */
+static __attribute__((noinline, noipa)) void leave(struct routine *routine)
+{
+	swapcontext(&routine->in, &routine->out);
+}
+
+HOOKED long chains_wanders(struct routine *routine)
+{
+	leave(routine);
+	return 1;
+}
+
+HOOKED long chains_wanders_deeper(struct routine *routine)
+{
+	long result = chains_wanders(routine);
+
+	LIVE_OPAQUE(result);
+	return result + 1;
+}
+
+static void routine_main(unsigned low, unsigned high)
+{
+	struct routine *routine = (struct routine *)((uintptr_t)low |
+						     (uintptr_t)high << 16 << 16);
+
+	for (;;) {
+		routine->result += (unsigned long)chains_wanders_deeper(routine);
+		leave(routine);
+	}
+}
+
+static void routine_make(struct routine *routine)
+{
+	uintptr_t at = (uintptr_t)routine;
+
+	routine->stack = malloc(SMALL_STACK);
+	getcontext(&routine->in);
+	routine->in.uc_stack.ss_sp = routine->stack;
+	routine->in.uc_stack.ss_size = SMALL_STACK;
+	routine->in.uc_link = NULL;
+	makecontext(&routine->in, (void (*)(void))routine_main, 2, (unsigned)at,
+		    (unsigned)(at >> 16 >> 16));
+	routine->with_owner = 1;
+}
+
+HOOKED long chains_none_left(long n)
+{
+	LIVE_OPAQUE(n);
+	return n + 1;
+}
+
+static atomic_bool finished;
+
+/* Returns through the records of the other thread. */
+static void *return_elsewhere(void *arg)
+{
+	while (!finished) {
+		for (int i = 0; i < ROUTINES; i++) {
+			if (routines[i].with_owner)
+				continue;
+			swapcontext(&routines[i].out, &routines[i].in);
+			routines[i].with_owner = 1;
+		}
+	}
+	return NULL;
+}
+
+/* All records are pending most of the time, so that their owner looks for some of
+ * which the call is over, while these return. */
+START_TEST(test_returns_while_their_owner_looks)
+{
+	unsigned long begun = 0, rounds = live_rounds(12000), returned = 0;
+	struct ftr_options options = FTR_OPTIONS_INIT;
+	pthread_t thread;
+
+	options.exit_depth = ROUTINES / 2;
+	ck_ok(ftr_init(&options));
+	hook_attach(&hook, "chains_*", _i ? FTR_GROUP_UNWOUND_EXITS : 0);
+	for (int i = 0; i < ROUTINES; i++)
+		routine_make(&routines[i]);
+	ck_assert_int_eq(pthread_create(&thread, NULL, return_elsewhere, NULL), 0);
+	while (begun < rounds) {
+		for (int i = 0; i < ROUTINES; i++) {
+			if (!routines[i].with_owner)
+				continue;
+			swapcontext(&routines[i].out, &routines[i].in);
+			begun++;
+			routines[i].with_owner = 0;
+		}
+		for (long n = 0; n < 1024; n++)
+			ck_assert_int_eq(chains_none_left(n), n + 1);
+	}
+	for (int i = 0; i < ROUTINES; i++)
+		while (!routines[i].with_owner)
+			chains_none_left(i);
+	finished = true;
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	for (int i = 0; i < ROUTINES; i++)
+		returned += routines[i].result / 2;
+	ck_assert_uint_eq(returned, begun);
+	ck_assert_uint_eq(hook.entries, hook.exits);
+	ck_assert_uint_eq(hook.unwound, 0);
+	hook_drop(&hook);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("exits_chains");
@@ -164,5 +282,6 @@ int main(void)
 	LIVE_LOOP(suite, test_tail_calls_go_deep, 0, 2, 30);
 	LIVE_CASE(suite, test_tail_call_to_another_group, 30);
 	LIVE_LOOP(suite, test_stacks_may_not_be_read, 0, 2, 30);
+	LIVE_LOOP(suite, test_returns_while_their_owner_looks, 0, 2, 60);
 	return live_main(suite);
 }
