@@ -215,6 +215,11 @@ struct ftr_backend {
 	bool (*decode)(const uint8_t *bytes, size_t room, uintptr_t ip, struct ftr__insn *insn);
 	/* Its length alone, which takes less; 0: there is none. */
 	size_t (*insn_length)(const uint8_t *bytes, size_t room);
+	/* In n bytes that are run at `at`, the first that may begin a branch with a
+	 * long distance, less its prefixes, to *target or, at most `size` bytes, behind
+	 * it; n: there is none.  Takes less than decoding. */
+	size_t (*next_branch)(const uint8_t *bytes, size_t n, uintptr_t at, uintptr_t *target,
+			      size_t size);
 	/*
 	 * Make a copy of instructions that does the same elsewhere.  0; with a
 	 * sentence: -EILSEQ, there are others than instructions; -EOPNOTSUPP, one

@@ -13,6 +13,7 @@ libftr_core_la_SOURCES = \
 	lib/backend.h \
 	lib/batch.c lib/batch.h \
 	lib/boundary.c lib/boundary.h \
+	lib/inward.c lib/inward.h \
 	lib/callers.c lib/callers.h \
 	lib/chain.c lib/chain.h \
 	lib/compiler.h \

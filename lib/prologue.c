@@ -10,6 +10,7 @@
 
 #include "lib/error.h"
 #include "lib/exec.h"
+#include "lib/inward.h"
 #include "lib/jump.h"
 #include "lib/patches.h"
 #include "lib/point.h"
@@ -81,6 +82,7 @@ struct walk {
 	struct ftr__boundary around;
 	uintptr_t fn, end;
 	size_t landing, covered; /* from fn on: the pad, all whole instructions to move */
+	struct ftr__inward inward;
 	bool falls_into; /* the code before runs on into fn */
 };
 
@@ -108,12 +110,15 @@ static int measure(struct walk *w)
 	struct ftr__insn insn;
 	uint8_t bytes[INSN_MAX];
 
-	ftr__points_original(w->fn, bytes, sizeof bytes);
-	w->landing = ftr__backend->landing_length(bytes, sizeof bytes);
+	size_t room = w->end - w->fn < sizeof bytes ? w->end - w->fn : sizeof bytes;
+	ftr__points_original(w->fn, bytes, room);
+	w->landing = ftr__backend->landing_length(bytes, room);
 	while (w->covered < w->landing + JUMP_SIZE) {
 		if (w->fn + w->covered >= w->end || !decode(w->fn + w->covered, w->end, &insn))
 			return ftr__fail(EOPNOTSUPP, "the function at %#lx is shorter than a jump",
 					 (unsigned long)w->fn);
+		if (w->covered > w->landing)
+			w->inward.begins |= 1u << w->covered;
 		w->covered += insn.length;
 		if (insn.calls && w->covered < w->landing + JUMP_SIZE)
 			return ftr__fail(EOPNOTSUPP, "a call among the first instructions at %#lx"
@@ -135,16 +140,32 @@ static bool back_to_the_jump(const struct walk *w, uintptr_t at, const struct ft
 	       (insn->target == w->fn || insn->target == w->fn + w->landing);
 }
 
+/* For what lies outside of the function. */
+static void note(struct walk *w, const struct ftr__insn *insn)
+{
+	struct ftr__inward *in = &w->inward;
+
+	in->indirect |= insn->indirect && !insn->calls;
+	if (insn->branches || !insn->target)
+		return;
+	if (in->n_bases < FTR__INWARD_BASES)
+		in->bases[in->n_bases] = insn->target;
+	in->n_bases++;
+}
+
 /* Where code is only reached by a jump or a call, a function may begin. */
 static int check_instruction(struct walk *w, uintptr_t at, const struct ftr__insn *insn)
 {
 	if (at < w->fn && !is_padding(at, w->end, insn))
 		w->falls_into = !insn->ends;
-	if (at >= w->fn && insn->branches && into_the_jump(w, insn->target))
+	note(w, insn);
+	if (at < w->fn || !insn->branches)
+		return 0;
+	if (into_the_jump(w, insn->target))
 		return ftr__fail(EOPNOTSUPP, "the instruction at %#lx jumps behind the first of the"
 				 " function at %#lx: a jump has no room there", (unsigned long)at,
 				 (unsigned long)w->fn);
-	if (insn->branches && back_to_the_jump(w, at, insn))
+	if (back_to_the_jump(w, at, insn))
 		return ftr__fail(EOPNOTSUPP, "the instruction at %#lx jumps back to the start of the"
 				 " function at %#lx: a loop, which can't be told from a call",
 				 (unsigned long)at, (unsigned long)w->fn);
@@ -168,6 +189,30 @@ static int check_function(struct walk *w)
 		at += insn.length;
 	}
 	return result;
+}
+
+/* The copies of other functions' first instructions lie in no module. */
+static uintptr_t look_in_copies(const struct ftr__inward *in);
+
+static int check_others(struct walk *w)
+{
+	struct ftr__inward *in = &w->inward;
+
+	in->module = w->around.module;
+	in->at = w->fn;
+	in->end = w->end;
+	if (in->indirect && in->begins && in->n_bases > FTR__INWARD_BASES)
+		return ftr__fail(EOPNOTSUPP, "the function at %#lx has an indirect jump, and too many"
+				 " tables that might lead it to where a jump is to come",
+				 (unsigned long)w->fn);
+	uintptr_t from = ftr__inward_find(in);
+	if (!from)
+		from = look_in_copies(in);
+	if (from)
+		return ftr__fail(EOPNOTSUPP, "what is at %#lx leads behind the first instruction of the"
+				 " function at %#lx: a jump has no room there", (unsigned long)from,
+				 (unsigned long)w->fn);
+	return 0;
 }
 
 static int check_probes(const struct walk *w)
@@ -198,6 +243,8 @@ static int look(struct walk *w, uintptr_t fn)
 	result = measure(w);
 	if (!result)
 		result = check_function(w);
+	if (!result)
+		result = check_others(w);
 	return result ? result : check_probes(w);
 }
 
@@ -219,6 +266,21 @@ struct area {
 };
 
 static struct area *areas;
+
+/* Each was moved as a whole, so any branch of it counts. */
+static uintptr_t look_in_copies(const struct ftr__inward *in)
+{
+	for (const struct area *a = areas; a; a = a->next) {
+		for (size_t at = 0; at < a->used; at++) {
+			uintptr_t target = in->at;
+			at += ftr__backend->next_branch(a->code + at, a->used - at, a->at + at,
+							&target, FTR__INWARD_MOST);
+			if (at < a->used && ftr__inward_is_begin(in, target))
+				return a->at + at;
+		}
+	}
+	return 0;
+}
 
 static bool reached(const struct area *a, const struct ftr__module *m)
 {

@@ -17,7 +17,8 @@ typed_tests = \
 	tests/live/test_replace \
 	tests/live/test_replace_orders \
 	tests/live/test_replace_modules \
-	tests/live/test_replace_elsewhere
+	tests/live/test_replace_elsewhere \
+	tests/live/test_replace_jumps
 
 tests_unit_test_prototype_SOURCES = tests/unit/test_prototype.c tests/unit/unit.h
 tests_unit_test_prototype_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
@@ -56,6 +57,10 @@ tests_live_test_replace_elsewhere_SOURCES = tests/live/test_replace_elsewhere.c 
 	$(load_live_sources)
 tests_live_test_replace_elsewhere_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 tests_live_test_replace_elsewhere_LDADD = libftr.la $(CHECK_LIBS)
+
+tests_live_test_replace_jumps_SOURCES = tests/live/test_replace_jumps.c $(load_live_sources)
+tests_live_test_replace_jumps_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+tests_live_test_replace_jumps_LDADD = libftr.la $(CHECK_LIBS)
 
 tests_typed_test_restore_SOURCES = tests/typed/test_restore.c $(load_live_sources)
 tests_typed_test_restore_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)

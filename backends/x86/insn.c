@@ -320,3 +320,23 @@ const char *ftr__x86_site_form(const uint8_t *bytes, size_t room, enum ftr__tabl
 	form->kind = FTR_SITE_PATCHABLE;
 	return pad_form(bytes, room, form);
 }
+
+size_t ftr__x86_next_branch(const uint8_t *bytes, size_t n, uintptr_t at, uintptr_t *target,
+			    size_t size)
+{
+	enum { REL32 = 4 };
+
+	for (size_t i = 1; i + REL32 <= n; i++) {
+		int32_t distance;
+		memcpy(&distance, bytes + i, sizeof distance);
+		uintptr_t to = at + i + REL32 + (uintptr_t)(intptr_t)distance;
+		if (to - *target > size)
+			continue;
+		bool conditional = i > 1 && bytes[i - 2] == 0x0f && (bytes[i - 1] & 0xf0) == 0x80;
+		if (!conditional && (bytes[i - 1] & 0xfe) != 0xe8)
+			continue;
+		*target = to;
+		return i - (conditional ? 2 : 1);
+	}
+	return n;
+}

@@ -54,6 +54,10 @@ bool ftr__x86_encode_jmp(uint8_t *at, uintptr_t ip, uintptr_t target);
 /* The same for a site: FTR__PATCH_MAX bytes, of which 5 or 6 count. */
 void ftr__x86_encode_site_jump(uint8_t *bytes, unsigned length, uintptr_t ip, uintptr_t target);
 
+/* call, jmp and jcc with distances of 32 bits (lib/backend.h). */
+size_t ftr__x86_next_branch(const uint8_t *bytes, size_t n, uintptr_t at, uintptr_t *target,
+			    size_t size);
+
 /* What the bytes at ip do; *target for calls and jumps.  An indirect call
  * through memory reads its target from there. */
 enum ftr__x86_op ftr__x86_decode(const uint8_t *bytes, uintptr_t ip, uintptr_t *target);

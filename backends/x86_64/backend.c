@@ -605,6 +605,7 @@ static const struct ftr_backend backend = {
 	},
 	.decode = ftr__x86_decode_for_walk,
 	.insn_length = ftr__x86_insn_length,
+	.next_branch = ftr__x86_next_branch,
 	.relocate = ftr__x86_relocate,
 	.detour_emit = ftr__x86_detour_emit,
 	.detour_caller = detour_caller,
