@@ -187,6 +187,7 @@ static size_t length_at(uintptr_t at, uintptr_t end)
 	size_t room = end - at < sizeof bytes ? end - at : sizeof bytes;
 
 	ftr__points_original(at, bytes, room);
+	ftr__prologue_original(at, bytes, room);
 	return ftr__backend->insn_length(bytes, room);
 }
 

@@ -39,6 +39,18 @@ bool ftr__prologue_covers(uintptr_t addr)
 	return p != NULL;
 }
 
+void ftr__prologue_original(uintptr_t addr, uint8_t *bytes, size_t n)
+{
+	for (const struct ftr__prologue *p = all; p; p = p->next) {
+		if (!p->target || p->patch + JUMP_SIZE <= addr || p->patch >= addr + n ||
+		    !ftr__prologue_module(p))
+			continue;
+		for (size_t i = 0; i < JUMP_SIZE; i++)
+			if (p->patch + i - addr < n)
+				bytes[p->patch + i - addr] = p->found[i];
+	}
+}
+
 struct ftr__module *ftr__prologue_module(const struct ftr__prologue *p)
 {
 	struct ftr__module *m = ftr__boundary_module(p->fn);

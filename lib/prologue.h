@@ -40,6 +40,9 @@ int ftr__prologues_update(struct ftr__prologue **list, size_t n);
 /* Whether a jump covers an instruction, which can't be probed meanwhile. */
 bool ftr__prologue_covers(uintptr_t addr);
 
+/* In n bytes that were read from text at an address: what jumps stand over. */
+void ftr__prologue_original(uintptr_t addr, uint8_t *bytes, size_t n);
+
 /* Whether there ever was a breakpoint here.  In the trap handler. */
 bool ftr__prologue_is_touched(uintptr_t addr);
 

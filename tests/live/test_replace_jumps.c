@@ -234,6 +234,56 @@ START_TEST(test_probes_made_before)
 }
 END_TEST
 
+/*
+ * The jump ends in the middle of the third instruction, the rest of which reads as the
+ * begin of one of five bytes: with the next one, and the begin of the one behind.
+ */
+__asm__(".text\n"
+	FUNCTION("jumps_uneven")
+	"   push %" AX "\n"
+	"   pop %" AX "\n"
+	"   .byte 0xb8, 0, 0, 0x90, 0xb8\n" /* mov $0xb8900000, %eax */
+	".globl jumps_uneven_next\n"
+	"jumps_uneven_next:\n"
+	"   mov $3, %ecx\n"
+	"   " LOAD
+	"   inc %" AX "\n"
+	"   ret\n"
+	END("jumps_uneven"));
+extern long jumps_uneven(long x);
+extern const char jumps_uneven_next[];
+
+/* B1: instructions begin where they did before. */
+START_TEST(test_boundaries_behind_a_jump)
+{
+	static struct ftr_probe_options options = FTR_PROBE_OPTIONS_INIT;
+	struct ftr_probe *probe;
+	unsigned hits = 0;
+	long (*original_uneven)(long x);
+
+	options.pre = pre;
+	options.data = &hits;
+	ck_ok(ftr_replace((void *)jumps_uneven, (void *)replaced, (void **)&original_uneven));
+	/* Another function is followed: what is known of the latest is kept. */
+	options.addr = (uintptr_t)jumps_spread;
+	ck_ok(ftr_probe_new(&probe, &options));
+	ck_ok(ftr_probe_free(probe));
+	options.addr = (uintptr_t)jumps_uneven_next + 4;
+	ck_fails(ftr_probe_new(&probe, &options), -EINVAL);
+	options.addr = (uintptr_t)jumps_uneven_next;
+	ck_ok(ftr_probe_new(&probe, &options));
+	ck_ok(ftr_probe_enable(probe));
+	ck_assert_int_eq(jumps_uneven(1), 101);
+	ck_assert_int_eq(original_uneven(1), 2);
+	ck_assert_uint_eq(hits, 1);
+	ck_ok(ftr_restore((void *)jumps_uneven));
+	ck_assert_int_eq(jumps_uneven(1), 2);
+	ck_assert_uint_eq(hits, 2);
+	ck_ok(ftr_probe_disable(probe));
+	ck_ok(ftr_probe_free(probe));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("replace jumps");
@@ -248,5 +298,6 @@ int main(void)
 	LIVE_CASE(suite, test_a_loop_begins_there, 30);
 	LIVE_CASE(suite, test_functions_of_libc, 30);
 	LIVE_CASE(suite, test_probes_made_before, 30);
+	LIVE_CASE(suite, test_boundaries_behind_a_jump, 30);
 	return live_main(suite);
 }
