@@ -494,9 +494,15 @@ FTR__BARE static bool read_word(uintptr_t at, uintptr_t *word, bool *gone)
 	return result == (long)sizeof *word;
 }
 
+/* Whether a word may be what a cell's call pushed: a stack may hold any data.  The
+ * words of cells that were not made can't be read. */
 FTR__BARE static bool is_cell(uintptr_t address)
 {
-	return cells && address - cells < CODE_SIZE;
+	size_t offset = address - cells;
+
+	return cells && offset < CODE_SIZE &&
+	       offset % FTR__CELL_SIZE == ftr__backend->cell_return &&
+	       FTR__FETCH(owners[offset / FTR__CELL_SIZE / CHUNK]);
 }
 
 FTR__BARE static struct ftr__cell_words *words_of(uintptr_t address)

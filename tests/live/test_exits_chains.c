@@ -116,6 +116,48 @@ START_TEST(test_tail_call_to_another_group)
 }
 END_TEST
 
+/* --- stacks of something else --------------------------------------------------------- */
+
+static uintptr_t a_cell;
+
+HOOKED long chains_gives_up(long n)
+{
+	a_cell = (uintptr_t)__builtin_return_address(0);
+	LIVE_OPAQUE(n);
+	swapcontext(&inside, &outside);
+	return n + 1;
+}
+
+static void give_up(void)
+{
+	chains_gives_up(1);
+}
+
+/* The stack of calls that are given up has data now, which looks like the address of
+ * a cell that was never made, or of none at all. */
+START_TEST(test_data_like_cells)
+{
+	const uintptr_t all = sizeof(uintptr_t) == 8 ? 0x2000000 : 0x200000;
+	static uintptr_t stack[STACK / sizeof(uintptr_t)];
+	uintptr_t data;
+
+	hook_attach(&hook, "chains_*", 0);
+	getcontext(&inside);
+	inside.uc_stack.ss_sp = stack;
+	inside.uc_stack.ss_size = STACK;
+	inside.uc_link = NULL;
+	makecontext(&inside, give_up, 0);
+	swapcontext(&outside, &inside);
+	data = (a_cell | (all - 1)) - 31 + a_cell % 32;
+	for (size_t i = 0; i < STACK / sizeof(uintptr_t); i++)
+		stack[i] = _i ? data : data + 1;
+	ck_assert_int_eq(chains_deep(DEEP), DEEP);
+	ck_assert_uint_eq(hook.entries, DEEP + 2);
+	ck_assert_uint_eq(hook.exits, DEEP + 1);
+	hook_drop(&hook);
+}
+END_TEST
+
 /* --- stacks that can't be read ----------------------------------------------------- */
 
 #ifdef __x86_64__
@@ -282,6 +324,7 @@ int main(void)
 	LIVE_LOOP(suite, test_tail_calls_go_deep, 0, 2, 30);
 	LIVE_CASE(suite, test_tail_call_to_another_group, 30);
 	LIVE_LOOP(suite, test_stacks_may_not_be_read, 0, 2, 30);
+	LIVE_LOOP(suite, test_data_like_cells, 0, 2, 30);
 	LIVE_LOOP(suite, test_returns_while_their_owner_looks, 0, 2, 60);
 	return live_main(suite);
 }
