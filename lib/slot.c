@@ -28,11 +28,12 @@ enum {
 	AREA_CHUNKS = 16,
 	SLOTS_MAX = sizeof(void *) == 8 ? 1 << 20 : 1 << 16,
 	CHUNKS_MAX = SLOTS_MAX / CHUNK_SLOTS,
-	/* How many waiting slots are worth a rendezvous, and how long, ms; after one
-	 * in vain, how many more at most; and where there is no other left. */
+	/* How many waiting slots are worth a rendezvous; after one in vain, how many
+	 * more at most; how long it lasts, ms, for each so many that wait, and at
+	 * most: also where there is no other left. */
 	RECLAIM_MIN = 1024,
-	RECLAIM_MS = 250,
 	RECLAIM_MORE = 8192,
+	RECLAIM_MS = 250,
 	RECLAIM_LAST_MS = 2000
 };
 
@@ -356,6 +357,15 @@ static void reclaim(unsigned patience_ms)
 	reclaim_at = n_waiting + (more > RECLAIM_MIN ? more : RECLAIM_MIN);
 }
 
+/* Threads of a busy machine are late for long, and what waits for them is to be
+ * bounded. */
+static unsigned patience(void)
+{
+	size_t ms = RECLAIM_MS * (1 + n_waiting / RECLAIM_MORE);
+
+	return ms < RECLAIM_LAST_MS ? (unsigned)ms : RECLAIM_LAST_MS;
+}
+
 static bool take_free(uintptr_t caller, const struct ftr__slot_for *sites, uint32_t *number)
 {
 	*number = find_free(caller, sites);
@@ -380,7 +390,7 @@ static int add_slot(uintptr_t caller, const struct ftr__slot_for *sites, uint32_
 static int make_slot(uintptr_t caller, const struct ftr__slot_for *sites, uint32_t *number)
 {
 	if (n_waiting >= reclaim_at)
-		reclaim(RECLAIM_MS);
+		reclaim(patience());
 	if (take_free(caller, sites, number))
 		return 0;
 	int result = add_slot(caller, sites, number);

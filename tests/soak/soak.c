@@ -283,6 +283,7 @@ static void report(struct soak_usage before, struct soak_usage after)
 	       (unsigned long long)stats.missed, (unsigned long long)account_calls(),
 	       before.mappings, after.mappings, before.descriptors, after.descriptors,
 	       before.bytes, after.bytes, before.slots, after.slots);
+	fflush(stdout);
 }
 
 /* Slots that a thread may be late in wait for it: 254 new ones are a mapping, and
