@@ -71,6 +71,18 @@ FTR__BARE int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_gro
 	return 0;
 }
 
+FTR__BARE int ftr__run_members_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+				     struct ftr_regs *regs)
+{
+	return ftr__run_members(ip, ftr__record_parent(parent_ip), set, regs);
+}
+
+FTR__BARE int ftr__run_lone_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+				  struct ftr_regs *regs)
+{
+	return group->member.entry(ip, ftr__record_parent(parent_ip), group, regs);
+}
+
 /* A group without IPMODIFY gets no change of ip. */
 FTR__BARE static void run_each(const struct ftr__set *set, uintptr_t ip, uintptr_t parent_ip,
 			       struct ftr_regs *regs, bool nested)
@@ -78,6 +90,7 @@ FTR__BARE static void run_each(const struct ftr__set *set, uintptr_t ip, uintptr
 	struct ftr__regs_head *head = not_plain(regs);
 	pid_t tid = ftr__self->tid;
 
+	parent_ip = ftr__record_parent(parent_ip);
 	for (uint32_t i = 0; i < set->n; i++) {
 		const struct ftr__member *m = &set->members[i];
 		if (ftr__dispatch_excluded(m->group, tid))

@@ -44,10 +44,11 @@
  * cells are long. */
 #define FTR__CELL_SIZE   32
 #if FTR__WORD == 8
-#define FTR__CELLS_SIZE  0x2000000
+#define FTR__CELLS_SHIFT 25
 #else
-#define FTR__CELLS_SIZE  0x200000
+#define FTR__CELLS_SHIFT 21
 #endif
+#define FTR__CELLS_SIZE  (1 << FTR__CELLS_SHIFT) /* by which all are aligned, too */
 #define FTR__CELL_PARENT 0
 #define FTR__CELL_BODY   FTR__WORD
 #define FTR__CELL_CALLER (2 * FTR__WORD)

@@ -142,7 +142,11 @@ int ftr__record_init(void)
 {
 	int result = records ? 0 : reserve_records();
 
-	return result || cells ? result : make_area();
+	if (!result && !cells)
+		result = make_area();
+	if (!result)
+		ftr__set_expect_cells();
+	return result;
 }
 
 uintptr_t ftr__record_caller(uintptr_t original)

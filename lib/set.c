@@ -23,6 +23,7 @@ static struct ftr__set *let_go; /* since the latest ftr__set_age() */
 static struct ftr__set *aged;
 static struct ftr__set *pending; /* aged, and records hold them still */
 static uint64_t tickets;
+static bool cells_expected;
 
 static uint64_t hash_members(const struct ftr__member *members, size_t n)
 {
@@ -53,19 +54,43 @@ enum ftr__vectors ftr__set_vectors(const struct ftr__set *set)
 	return set->all & FTR_GROUP_NO_SIMD ? FTR__VECTORS_NONE : FTR__VECTORS_ARGS;
 }
 
-/* A lone group's handler is called by the callers themselves. */
+/* A lone group's handler is called by the callers themselves, as long as what they
+ * find on the stack is what it is to get. */
 static void choose_run(struct ftr__set *set)
 {
 	bool checked = set->any & (FTR__MEMBER_GOES | FTR__MEMBER_LIMITED);
+	ftr_entry_fn run = cells_expected ? ftr__run_members_below : ftr__run_members;
 
-	set->run = checked ? ftr__run_checked : ftr__run_members;
 	set->arg = set;
+	if (checked)
+		run = ftr__run_checked;
 	if (set->n_exits) {
-		set->run = ftr__run_unhooked;
+		run = ftr__run_unhooked;
 	} else if (set->n == 1 && !checked) {
-		set->run = set->members[0].entry;
+		run = cells_expected ? ftr__run_lone_below : set->members[0].entry;
 		set->arg = set->members[0].group;
 	}
+	FTR__PUBLISH(set->run, run);
+}
+
+static void choose_in(struct ftr__set *list)
+{
+	for (; list; list = list->next)
+		choose_run(list);
+}
+
+/* Threads may be calling what a set runs: its `arg` does for both.  Who comes to a
+ * function by a jump of a hooked one has seen the batch that hooked it. */
+void ftr__set_expect_cells(void)
+{
+	if (cells_expected)
+		return;
+	cells_expected = true;
+	for (size_t i = 0; i < BUCKETS; i++)
+		choose_in(buckets[i]);
+	choose_in(let_go);
+	choose_in(aged);
+	choose_in(pending);
 }
 
 /* Lay out the data blocks, number the exits. */

@@ -108,6 +108,15 @@ extern const struct ftr__set ftr__set_retired;
 /* Some member is limited to threads, or may change ip. */
 int ftr__run_checked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		     struct ftr_regs *regs);
+/*
+ * As a lone plain group's handler, with that group, and as ftr__run_members(): but
+ * handlers get the parent's address where the return address is a cell's (H1).
+ * What sets run once there may be such.
+ */
+int ftr__run_lone_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			struct ftr_regs *regs);
+int ftr__run_members_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+			   struct ftr_regs *regs);
 /* Of the retired set. */
 int ftr__run_retired(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		     struct ftr_regs *regs);
@@ -142,6 +151,9 @@ struct ftr__set *ftr__set_without(const struct ftr__set *set, const struct ftr_g
 bool ftr__set_has(const struct ftr__set *set, const struct ftr_group *group);
 
 void ftr__set_ref(struct ftr__set *set);
+/* From now on functions may be jumped to by functions that are hooked. */
+void ftr__set_expect_cells(void);
+
 /* The last reference gone, the set waits for ftr__set_reap(). */
 void ftr__set_unref(struct ftr__set *set);
 

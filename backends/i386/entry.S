@@ -220,6 +220,31 @@
 /* --- return hooks: what lib/exit.c does, for a lone plain group ---------------- */
 
 /*
+ * Handlers get the parent that a function has which was jumped to by a hooked one,
+ * not that one's cell (H1).  ecx: the call's record; \at: where the return address
+ * lies, which is the second of the arguments on the stack.
+ */
+	.macro	SHOW_PARENT fn, at:vararg
+	movl	FTR__RECORD_CELL(%ecx), %eax
+	xorl	\at, %eax
+	shrl	$FTR__CELLS_SHIFT, %eax
+	jz	.L\fn\()_jumped_to
+.L\fn\()_parent:
+	.endm
+
+	.macro	SHOW_PARENT_ASIDE fn
+.L\fn\()_jumped_to:
+	movl	4(%esp), %eax
+	andl	$-FTR__CELL_SIZE, %eax
+	movl	FTR__CELLS_SIZE + FTR__CELL_PARENT(%eax), %eax
+	movl	%eax, 4(%esp)
+	xorl	FTR__RECORD_CELL(%ecx), %eax
+	shrl	$FTR__CELLS_SHIFT, %eax
+	jz	.L\fn\()_jumped_to
+	jmp	.L\fn\()_parent
+	.endm
+
+/*
  * ebx: ftr__self.
  *
  * The handler's arguments are on the stack, the set in edx: see to it that the first of the thread's free records serves the call; the
@@ -240,11 +265,13 @@
 	jb	.L\fn\()_make_ready
 	movl	(%esp), %eax
 	movl	%eax, FTR__RECORD_IP(%ecx)
+	SHOW_PARENT \fn, 8(%ebp)
 .L\fn\()_ready:
 	.endm
 
 /* The handler is not called where no record is to be had. */
 	.macro	READY_RECORD_ASIDE fn, above
+	SHOW_PARENT_ASIDE \fn
 .L\fn\()_make_ready:
 	movl	FTR__SET_HOOKS(%edx), %eax
 	leal	8(%ebp), %ecx
@@ -294,6 +321,7 @@
 	pushl	FTR__SET_EXIT_ARG(%edx)
 	pushl	4(%ebp)
 	pushl	FTR__RECORD_IP(%ecx)
+	SHOW_PARENT \fn, 4(%ebp)
 	.if	\x87
 	/* Its top register empty: class C3 C0 of fxam. */
 	fxam
@@ -318,6 +346,7 @@
 	.endm
 
 	.macro	RELEASE_RECORD_ASIDE fn
+	SHOW_PARENT_ASIDE \fn
 .L\fn\()_x87:
 	movl	%ecx, 8(%esp)
 	call	ftr__run_exits

@@ -153,6 +153,29 @@
 /* --- return hooks: what lib/exit.c does, for a lone plain group ---------------- */
 
 /*
+ * Handlers get the parent that a function has which was jumped to by a hooked one,
+ * not that one's cell (H1).  rsi: the return address; \record: of the call.
+ */
+	.macro	SHOW_PARENT fn, record, scratch
+	movq	FTR__RECORD_CELL(%\record), %\scratch
+	xorq	%rsi, %\scratch
+	shrq	$FTR__CELLS_SHIFT, %\scratch
+	jz	.L\fn\()_jumped_to
+.L\fn\()_parent:
+	.endm
+
+	.macro	SHOW_PARENT_ASIDE fn, record, scratch
+.L\fn\()_jumped_to:
+	andq	$-FTR__CELL_SIZE, %rsi
+	movq	FTR__CELLS_SIZE + FTR__CELL_PARENT(%rsi), %rsi
+	movq	FTR__RECORD_CELL(%\record), %\scratch
+	xorq	%rsi, %\scratch
+	shrq	$FTR__CELLS_SHIFT, %\scratch
+	jz	.L\fn\()_jumped_to
+	jmp	.L\fn\()_parent
+	.endm
+
+/*
  * Behind STEP_INSIDE: see to it that the first of the thread's free records
  * serves the call; the handler finds it there (R1's entry data).  Where the set does all by
  * its `run` there is nothing to do.  Leaves the results of STEP_INSIDE as they are.
@@ -170,11 +193,13 @@
 	cmpl	%r8d, FTR__RECORD_DATA_ROOM(%rax)
 	jb	.L\fn\()_make_ready
 	movq	%rdi, FTR__RECORD_IP(%rax)
+	SHOW_PARENT \fn, rax, r8
 .L\fn\()_ready:
 	.endm
 
 /* The handler is not called where no record is to be had. */
 	.macro	READY_RECORD_ASIDE fn, base, at, frame, aligned
+	SHOW_PARENT_ASIDE \fn, rax, r8
 .L\fn\()_make_ready:
 	movq	%r9, R_GROUP(%rcx)
 	movq	FTR__SET_HOOKS(%r10), %rdi
@@ -230,6 +255,7 @@
 	movq	FTR__RECORD_SET(%rdx), %r10
 	movq	FTR__RECORD_IP(%rdx), %rdi
 	movq	\at + 8(\base), %rsi
+	SHOW_PARENT \fn, rdx, rax
 	.if	\x87
 	/* Its top register empty: class C3 C0 of fxam. */
 	fxam
@@ -255,6 +281,7 @@
 	.endm
 
 	.macro	RELEASE_RECORD_ASIDE fn, frame, aligned
+	SHOW_PARENT_ASIDE \fn, rdx, rax
 .L\fn\()_x87:
 	CALL_ASIDE \aligned, \frame, ftr__run_exits, FIX_EXITS
 	LOAD_SELF r11

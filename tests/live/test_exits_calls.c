@@ -163,6 +163,7 @@ END_TEST
 /* --- behind landing pads ----------------------------------------------------------------------------- */
 
 long hook_jumps(long n);
+long hook_jumps_twice(long n);
 long hook_jumped_to(long n) __attribute__((visibility("hidden")));
 
 FTR_TRACEABLE long hook_jumped_to(long n)
@@ -195,6 +196,82 @@ HOOKED long calls_restore(void **buffer)
 {
 	restore_context(buffer);
 }
+
+/** H1: what hooked functions jump to is given the parent, not a cell. */
+static const struct jumped_to {
+	uint32_t flags;
+	bool hooked;  /* the group has an exit handler */
+	bool twice;   /* two groups hold the site */
+	bool limited;
+	bool late;    /* attached after the jumping functions were hooked */
+} jumped_to[] = {
+	{ .flags = 0 },
+	{ .flags = 0, .late = true },
+	{ .flags = FTR_GROUP_NO_SIMD },
+	{ .flags = FTR_GROUP_NO_SIMD, .late = true },
+	{ .flags = FTR_GROUP_ALL_VECTORS },
+	{ .flags = FTR_GROUP_REGS },
+	{ .flags = FTR_GROUP_REGS | FTR_GROUP_NO_SIMD },
+	{ .flags = FTR_GROUP_REGS | FTR_GROUP_IPMODIFY },
+	{ .flags = 0, .twice = true },
+	{ .flags = FTR_GROUP_NO_SIMD, .twice = true, .late = true },
+	{ .flags = FTR_GROUP_REGS, .twice = true },
+	{ .flags = 0, .limited = true },
+	{ .flags = 0, .hooked = true },
+	{ .flags = FTR_GROUP_NO_SIMD, .hooked = true },
+	{ .flags = FTR_GROUP_REGS, .hooked = true },
+	{ .flags = 0, .hooked = true, .twice = true },
+	{ .flags = FTR_GROUP_UNWOUND_EXITS, .hooked = true },
+};
+enum { JUMPED_TO = sizeof(jumped_to) / sizeof(jumped_to[0]) };
+
+static void make_below(struct hook *hook, const struct jumped_to *c)
+{
+	struct ftr_group_options options = FTR_GROUP_OPTIONS_INIT;
+	pid_t tid = gettid();
+
+	options.entry = hook_entry;
+	options.exit = c->hooked ? hook_exit : NULL;
+	options.data = hook;
+	options.flags = c->flags;
+	ck_ok(ftr_group_new(&hook->group, &options));
+	ck_assert_int_eq(ftr_group_filter(hook->group, "hook_jumped_to", 0), 1);
+	if (c->limited)
+		ck_ok(ftr_group_limit_threads(hook->group, &tid, 1));
+	ck_ok(ftr_group_attach(hook->group));
+}
+
+static __attribute__((noinline)) long calls_jumps(long n)
+{
+	return hook_jumps_twice(n) + n;
+}
+
+START_TEST(test_parents_of_functions_that_are_jumped_to)
+{
+	const struct jumped_to *c = &jumped_to[_i];
+	struct hook above = { 0 }, below[2] = { 0 };
+
+	for (int i = 0; i <= c->twice && !c->late; i++)
+		make_below(&below[i], c);
+	/* Twice: the return address of the second is the cell of the first. */
+	hook_attach(&above, "hook_jumps*", 0);
+	for (int i = 0; i <= c->twice && c->late; i++)
+		make_below(&below[i], c);
+	for (int round = 0; round < 3; round++)
+		ck_assert_int_eq(calls_jumps(5), 11);
+	ck_assert_uint_eq(above.exits, 6);
+	ck_assert_uint_eq(above.exit_parent_ip, above.parent_ip);
+	ck_assert_uint_lt(above.parent_ip - (uintptr_t)calls_jumps, 64);
+	for (int i = 0; i <= c->twice; i++) {
+		ck_assert_uint_eq(below[i].entries, 3);
+		ck_assert_uint_eq(below[i].parent_ip, above.parent_ip);
+		ck_assert_uint_eq(below[i].exits, c->hooked ? 3 : 0);
+		ck_assert_uint_eq(below[i].exit_parent_ip, c->hooked ? above.parent_ip : 0);
+		hook_drop(&below[i]);
+	}
+	hook_drop(&above);
+}
+END_TEST
 
 /* R5: all functions are hooked, those of the list among them, which then are left
  * without exits. */
@@ -339,6 +416,7 @@ int main(void)
 	LIVE_LOOP(suite, test_conventions_of_i386, 0, KINDS, 10);
 #endif
 	LIVE_LOOP(suite, test_site_behind_a_landing_pad, 0, KINDS, 10);
+	LIVE_LOOP(suite, test_parents_of_functions_that_are_jumped_to, 0, JUMPED_TO, 10);
 	LIVE_LOOP(suite, test_functions_of_the_default_list, 0, KINDS, 10);
 	LIVE_LOOP(suite, test_vector_values, 0, KINDS, 10);
 	LIVE_LOOP(suite, test_vector_values_are_changed, 0, KINDS, 10);
