@@ -7,7 +7,8 @@
  *
  * One function called in a loop, and the same through four frames without a
  * site: a tracer that swaps return addresses makes the processor mispredict the
- * return of each of them.  exits.S tells what the floor is.
+ * return of each of them.  With BENCH_XRAY, where clang and its runtime are there,
+ * LLVM's XRay runs beside, in the same process and in turn.  exits.S tells what the floor is.
  */
 #include "bench/handler.h"
 #include "bench/measure.h"
@@ -23,7 +24,47 @@ void bench_chain_plain(long n), bench_chain_floor(long n), bench_chain_kept(long
 	bench_chain_swapped(long n), bench_chain_nosimd(long n), bench_chain_default(long n),
 	bench_chain_cancelled(long n);
 
-enum { PLAIN, FLOOR, KEPT, SWAPPED, NOSIMD, DEFAULT, CANCELLED, VARIANTS };
+enum {
+	PLAIN, FLOOR, KEPT, SWAPPED, NOSIMD, DEFAULT, CANCELLED,
+#ifdef BENCH_XRAY
+	XRAY,
+#endif
+	VARIANTS
+};
+
+#ifdef BENCH_XRAY
+/* From <xray/xray_interface.h>, which is C++. */
+int __xray_set_handler(void (*entry)(int32_t id, int type));
+int __xray_patch(void);
+enum { XRAY_SUCCESS = 1 };
+
+void bench_exit_xray(long n), bench_chain_xray(long n);
+
+static long entries, exits;
+
+static void xray_count(int32_t id, int type)
+{
+	if (type)
+		exits++;
+	else
+		entries++;
+}
+
+static void xray_ignore(int32_t id, int type)
+{
+}
+
+static void attach_xray(void)
+{
+	if (__xray_patch() != XRAY_SUCCESS)
+		bench_fail("XRay did not patch");
+	__xray_set_handler(xray_count);
+	bench_exit_xray(CALLS);
+	if (entries != CALLS || exits != CALLS)
+		bench_fail("XRay's handler ran %ld and %ld times in %d calls", entries, exits, CALLS);
+	__xray_set_handler(xray_ignore);
+}
+#endif
 
 static const char *const names[VARIANTS] = {
 	"a call of a function without a site",
@@ -33,13 +74,24 @@ static const char *const names[VARIANTS] = {
 	"libftr, no SIMD",
 	"libftr, the default",
 	"libftr, no SIMD, each exit cancelled",
+#ifdef BENCH_XRAY
+	"XRay: xmm0-7, upper halves unprotected",
+#endif
 };
 
 static void (*const loops[2][VARIANTS])(long n) = {
 	{ bench_exit_plain, bench_exit_floor, bench_exit_kept, bench_exit_swapped,
-	  bench_exit_nosimd, bench_exit_default, bench_exit_cancelled },
+	  bench_exit_nosimd, bench_exit_default, bench_exit_cancelled,
+#ifdef BENCH_XRAY
+	  bench_exit_xray,
+#endif
+	},
 	{ bench_chain_plain, bench_chain_floor, bench_chain_kept, bench_chain_swapped,
-	  bench_chain_nosimd, bench_chain_default, bench_chain_cancelled },
+	  bench_chain_nosimd, bench_chain_default, bench_chain_cancelled,
+#ifdef BENCH_XRAY
+	  bench_chain_xray,
+#endif
+	},
 };
 
 static struct bench_series ns[2][VARIANTS];
@@ -97,6 +149,9 @@ int main(void)
 	attach("bench_fn_exit_nosimd", bench_entry, FTR_GROUP_NO_SIMD);
 	attach("bench_fn_exit_default", bench_entry, 0);
 	attach("bench_fn_exit_cancelled", bench_cancel, FTR_GROUP_NO_SIMD);
+#ifdef BENCH_XRAY
+	attach_xray();
+#endif
 	for (int round = 0; round < ROUNDS; round++)
 		for (int chain = 0; chain < 2; chain++)
 			for (int i = 0; i < VARIANTS; i++)

@@ -60,6 +60,10 @@ bench_body_\name:
 	leal	1(%rdi), %eax
 	ret
 	.size	bench_fn_exit_\name, . - bench_fn_exit_\name
+	callers	\name
+	.endm
+
+	.macro	callers name
 	loop	bench_exit_\name, bench_fn_exit_\name
 	frame	bench_frame4_\name, bench_fn_exit_\name
 	frame	bench_frame3_\name, bench_frame4_\name
@@ -86,6 +90,9 @@ bench_body_\name:
 	subject	floor,		jmp bench_hook_floor
 	subject	swapped,	jmp bench_hook_swapped
 	subject	kept,		jmp bench_hook_kept
+#ifdef BENCH_XRAY
+	callers	xray	/* of a function that clang made (bench/xray-exit.c) */
+#endif
 
 /* On entry (%rsp) is the return address into the parent. */
 	.macro	entry_handler ip

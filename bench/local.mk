@@ -65,6 +65,18 @@ bench/xray-functions.o: $(srcdir)/bench/functions.sh
 		-fxray-instrumentation-bundle=function-entry -c -o $@ bench/xray-functions.c
 	$(AM_V_at)rm -f bench/xray-functions.c
 
+# The same of bench/exit.c, with a function that has sleds at entry and exit.
+EXTRA_PROGRAMS += bench/exit_xray
+bench_exit_xray_SOURCES = bench/exit.c bench/exits.S $(typed_common)
+bench_exit_xray_CPPFLAGS = $(AM_CPPFLAGS) -DBENCH_XRAY
+bench_exit_xray_LDADD = bench/xray-exit.o libftr.la
+bench_exit_xray_LINK = $(bench_xray_LINK)
+bench/xray-exit.o: $(srcdir)/bench/xray-exit.c
+	$(AM_V_GEN)$(MKDIR_P) bench
+	$(AM_V_at)$(CLANG) -O1 -fxray-instrument -fxray-instruction-threshold=1 -c -o $@ \
+		$(srcdir)/bench/xray-exit.c
+EXTRA_DIST += bench/xray-exit.c
+
 # uftrace.  -pg is for the compiler alone: seen by the link it would bring gprof
 # in.  Linked statically, for uftrace wants a program, no wrapper of libtool.
 bench_recorded_SOURCES = bench/recorded.c bench/measure.c bench/measure.h
@@ -73,7 +85,7 @@ bench_recorded_LDADD = libftr_core.la
 
 EXTRA_DIST += bench/run.sh bench/generate.sh bench/functions.sh
 CLEANFILES += $(EXTRA_PROGRAMS) $(bench_modules) $(bench_modules:.so=.so.s) \
-	$(bench_modules:.so=.so.tmp) bench/xray-functions.c bench/xray-functions.o bench/xray.log \
+	$(bench_modules:.so=.so.tmp) bench/xray-exit.o bench/exit_xray.log bench/xray-functions.c bench/xray-functions.o bench/xray.log \
 	bench/recorded.log bench/uftrace.log
 
 # i386 has a table of its own.

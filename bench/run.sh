@@ -23,6 +23,19 @@ xray() {
 	fi
 }
 
+# With XRay beside it where that can be had.
+exits() {
+	if [ -z "$CLANG" ]; then
+		bench/exit
+		printf '\nSKIP XRay: no clang\n'
+	elif ! build bench/exit_xray; then
+		bench/exit
+		printf '\nSKIP XRay: not built, most likely for want of its runtime (bench/exit_xray.log)\n'
+	else
+		bench/exit_xray
+	fi
+}
+
 # Where its own libraries are missing uftrace waits for ever.
 uftrace_records() {
 	rm -rf bench/uftrace.data
@@ -54,7 +67,7 @@ machine
 for part in "$@"; do
 	case $part in
 	entry | index) "bench/$part" bench ;;
-	exit) bench/exit ;;
+	exit) exits ;;
 	typed) bench/typed ;;
 	probe) bench/probe ;;
 	attach) bench/attach bench; xray patch ;;
