@@ -307,6 +307,16 @@ static int find_stored(struct ftr_signature *s)
 	return result;
 }
 
+/* libffi loads all argument registers, used or not: what is left on the stack from
+ * calls before would be in them, an address of the result, too. */
+static __attribute__((noinline)) void wipe_stack(size_t size)
+{
+	char left[size];
+
+	memset(left, 0x5a, size);
+	__asm__ volatile("" : : "r"(left) : "memory");
+}
+
 /* Whether the address where the result belongs is passed. */
 static int find_result(struct ftr_signature *s, const struct ftr__prototype *p)
 {
@@ -326,6 +336,7 @@ static int find_result(struct ftr_signature *s, const struct ftr__prototype *p)
 		void *args[FTR__PARAMETERS_MAX];
 		for (unsigned i = 0; i < s->cif.nargs; i++)
 			args[i] = (char *)result + s->cif.rtype->size;
+		wipe_stack(s->cif.bytes + 4096);
 		ffi_call_go(&s->cif, ftr__backend->typed->store[s->how], result, args, &values);
 		s->in_memory = stack[0] == (uintptr_t)result ||
 			       (ftr__backend->typed->n_general[s->how] &&
