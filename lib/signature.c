@@ -55,7 +55,9 @@ struct ftr_signature {
 	ffi_cif exit_cif;  /* that take nothing */
 	ffi_go_closure entry, exit; /* these are copied */
 	unsigned how;      /* FTR__HOW_* */
-	bool in_place;     /* libffi's pointers are to the stack arguments themselves */
+	/* Each argument lies in one piece, here: libffi need not be asked. */
+	bool direct, in_vectors;
+	struct ftr__argument places[FTR__PARAMETERS_MAX + 1];
 	struct ftr__stored stored; /* by the entry_cif */
 	struct ftr__layout layout; /* of a copy of the arguments */
 	char text[]; /* the prototype */
@@ -291,6 +293,26 @@ static bool store_arguments(void *arg, unsigned n, void **args, struct ftr__valu
 	return true;
 }
 
+static unsigned extension(const ffi_type *type)
+{
+	switch (type->type) {
+	case FFI_TYPE_SINT8: return FTR__SIGNED_BYTE;
+	case FFI_TYPE_UINT8: return FTR__BYTE;
+	case FFI_TYPE_SINT16: return FTR__SIGNED_HALF;
+	case FFI_TYPE_UINT16: return FTR__HALF;
+	default: return FTR__AS_IT_IS;
+	}
+}
+
+static void find_pieces(struct ftr_signature *s, const struct ftr__storing *storing)
+{
+	s->direct = s->how == FTR__HOW_C && ftr__stored_places(s->places, storing);
+	for (unsigned i = 0; i < storing->n && s->direct; i++) {
+		s->places[i].extend = extension(s->entry_types[i]);
+		s->in_vectors |= s->places[i].where == FTR__VECTOR;
+	}
+}
+
 static int find_stored(struct ftr_signature *s)
 {
 	struct ftr__storing storing = { .n = s->entry_cif.nargs, .how = s->how,
@@ -300,6 +322,7 @@ static int find_stored(struct ftr_signature *s)
 	for (unsigned i = 0; i < storing.n; i++)
 		storing.sizes[i] = s->entry_types[i]->size;
 	int result = ftr__stored_find(&s->stored, &storing);
+	find_pieces(s, &storing);
 	if (s->by_register) { /* what it puts on the stack goes there */
 		s->stored.n_general = s->cif.nargs;
 		s->stored.stack_size = 0;
@@ -355,51 +378,8 @@ struct decoding {
 	void *arg;
 };
 
-
 static void on_arguments(ffi_cif *cif, void *ret, void **args, void *user);
 static void on_result(ffi_cif *cif, void *ret, void **args, void *user);
-
-struct placing {
-	const struct ftr_signature *signature;
-	const struct ftr__values *values;
-	bool in_place;
-};
-
-/* Called back with libffi's pointers to arguments. */
-static bool look_at_places(void **args, void *arg)
-{
-	struct placing *p = arg;
-	const char *low = args[0], *high = args[0];
-
-	for (unsigned i = 0; i < p->signature->cif.nargs; i++) {
-		low = (const char *)args[i] < low ? args[i] : low;
-		high = (const char *)args[i] > high ? args[i] : high;
-	}
-	/* Side by side on the stack, which lies above all that is called there. */
-	p->in_place = low > (const char *)__builtin_frame_address(0) &&
-		      (size_t)(high - low) < p->values->stack_size &&
-		      (const char *)p->values > high;
-	return false;
-}
-
-/* Whether libffi's pointers are all into the stack arguments that it is given. */
-static int find_places(struct ftr_signature *s)
-{
-	struct ftr__values values = { .stack_size = s->stored.stack_size, .how = s->how };
-	struct placing placing = { .signature = s, .values = &values };
-	struct decoding d = { s->entry, s, &values, look_at_places, &placing };
-
-	if (!ftr__backend->typed->writes_back || s->how != FTR__HOW_C || !s->cif.nargs ||
-	    s->abi != FFI_DEFAULT_ABI)
-		return 0;
-	values.stack = calloc(1, s->stored.stack_size + 1);
-	if (!values.stack)
-		return no_memory();
-	ftr__backend->typed->enter(&values, &d);
-	free(values.stack);
-	s->in_place = placing.in_place;
-	return 0;
-}
 
 static int prepare_traced(struct ftr_signature *s, const struct ftr__prototype *p)
 {
@@ -418,8 +398,7 @@ static int prepare_traced(struct ftr_signature *s, const struct ftr__prototype *
 		return ftr__fail(EOPNOTSUPP, "libffi can't pass the types of this prototype");
 	for (unsigned i = 0; i < n; i++)
 		ftr__layout_add(&s->layout, s->types[i]->size);
-	result = find_stored(s);
-	return result ? result : find_places(s);
+	return find_stored(s);
 }
 
 /* --- signatures ----------------------------------------------------------------------- */
@@ -621,26 +600,40 @@ FTR__BARE static void on_arguments(ffi_cif *cif, void *ret, void **args, void *u
 {
 	struct decoding *d = user;
 
-	if (d->fn(args + d->signature->in_memory, d->arg) && !d->signature->in_place)
+	if (d->fn(args + d->signature->in_memory, d->arg))
 		put_arguments(d->signature, d->values, args);
+}
+
+FTR__BARE static void arguments_by_libffi(const struct ftr_signature *s,
+					  struct ftr__values *v, ftr__arguments_fn *fn, void *arg)
+{
+	struct decoding d = { s->entry, s, v, fn, arg };
+
+	v->stack_size = s->stored.stack_size;
+	v->how = s->how;
+	ftr__backend->typed->enter(v, &d);
 }
 
 FTR__BARE void ftr__signature_arguments(const struct ftr_signature *s, struct ftr_regs *regs,
 					ftr__arguments_fn *fn, void *arg)
 {
+	unsigned n = s->entry_cif.nargs;
 	struct ftr__values values;
-	struct decoding d = { s->entry, s, &values, fn, arg };
 
 	ftr__backend->typed->find(regs, &values);
-	values.stack_size = s->stored.stack_size;
-	values.how = s->how;
-	values.write_back = s->in_place;
-	ftr__backend->typed->enter(&values, &d);
+	if (!s->direct || (s->in_vectors && !values.vectors)) {
+		arguments_by_libffi(s, &values, fn, arg);
+		return;
+	}
+	void *args[n + 1];
+	ftr__stored_point(s->places, n, &values, args);
+	fn(args + s->in_memory, arg);
+	ftr__stored_extend(s->places, n, args);
 }
 
 bool ftr__signature_in_place(const struct ftr_signature *s)
 {
-	return s->in_place;
+	return s->direct;
 }
 
 const struct ftr__layout *ftr__signature_layout(const struct ftr_signature *s)

@@ -140,3 +140,122 @@ int ftr__stored_find(struct ftr__stored *stored, const struct ftr__storing *stor
 		return ftr__fail(ENOMEM, "no memory for a signature");
 	return done ? 0 : ftr__fail(EOPNOTSUPP, "libffi can't pass the types of this prototype");
 }
+
+/* --- where arguments lie ------------------------------------------------------------- */
+
+/* What was stored, of each pattern: now each byte of each argument is another one. */
+struct look {
+	struct probe probe;
+	uint8_t (*vectors)[8][16];
+};
+
+static uint8_t pattern(uint32_t i, uint32_t j, uint32_t run)
+{
+	return (uint8_t)(((i << 20 | j << 2 | run) * 2654435761u) >> 24);
+}
+
+static void fill(const struct probe *p, unsigned run)
+{
+	for (uint32_t i = 0; i < p->storing->n; i++)
+		for (uint32_t j = 0; j < p->storing->sizes[i]; j++)
+			p->memory[i * p->room + j] = pattern(i, j, run);
+}
+
+static bool run_look(struct look *look, unsigned run)
+{
+	struct probe *p = &look->probe;
+	void *args[FTR__PARAMETERS_MAX + 1];
+	struct ftr__values values = { .stack = p->stack + run * p->stack_size,
+				      .stack_size = p->stack_size, .how = p->storing->how };
+
+	fill(p, run);
+	bool done = p->storing->store(p->storing->arg, p->storing->n, arguments(p, args), &values);
+	memcpy(p->general[run], values.general, sizeof values.general);
+	memcpy(look->vectors[run], values.vector, sizeof values.vector);
+	return done;
+}
+
+/* Whether an argument is here: its bytes in every run, `step` bytes apart. */
+static bool is_here(const struct probe *p, uint32_t i, const void *here, size_t step)
+{
+	for (uint32_t run = 0; run < PATTERNS; run++)
+		for (uint32_t j = 0; j < p->storing->sizes[i]; j++)
+			if (((const uint8_t *)here)[run * step + j] != pattern(i, j, run))
+				return false;
+	return true;
+}
+
+static struct ftr__argument find_place(const struct look *look, uint32_t i)
+{
+	const struct probe *p = &look->probe;
+	size_t size = p->storing->sizes[i];
+	struct ftr__argument found = { .where = FTR__NOWHERE };
+	unsigned times = 0;
+
+	for (uint32_t r = 0; r < ftr__backend->typed->n_general[p->storing->how] &&
+			     size <= sizeof(uintptr_t); r++)
+		if (is_here(p, i, &p->general[0][r], sizeof p->general[0])) {
+			found = (struct ftr__argument){ .where = FTR__GENERAL, .at = r };
+			times++;
+		}
+	/* The low halves are all that an argument has. */
+	for (uint32_t r = 0; r < 8 && size <= 8 && ftr__backend->typed->vectors; r++)
+		if (is_here(p, i, look->vectors[0][r], sizeof look->vectors[0])) {
+			found = (struct ftr__argument){ .where = FTR__VECTOR, .at = r };
+			times++;
+		}
+	for (size_t at = 0; at + size <= p->stack_size; at += sizeof(uintptr_t))
+		if (is_here(p, i, p->stack + at, p->stack_size)) {
+			found = (struct ftr__argument){ .where = FTR__STACK,
+							 .at = (uint32_t)at };
+			times++;
+		}
+	if (found.where == FTR__GENERAL)
+		found.at = ftr__backend->typed->general_at[found.at];
+	return times == 1 ? found : (struct ftr__argument){ .where = FTR__NOWHERE };
+}
+
+bool ftr__stored_places(struct ftr__argument *places, const struct ftr__storing *storing)
+{
+	struct look look = { .probe = { .storing = storing } };
+
+	look.vectors = calloc(PATTERNS, sizeof *look.vectors);
+	bool done = open_probe(&look.probe) && look.vectors;
+	for (unsigned i = 0; i < PATTERNS && done; i++)
+		done = run_look(&look, i);
+	for (unsigned i = 0; i < storing->n && done; i++) {
+		places[i] = find_place(&look, i);
+		done = places[i].where != FTR__NOWHERE;
+	}
+	free(look.vectors);
+	free(look.probe.memory);
+	free(look.probe.stack);
+	return done;
+}
+
+FTR__BARE void ftr__stored_point(const struct ftr__argument *places, unsigned n,
+				 const struct ftr__values *values, void **args)
+{
+	for (unsigned i = 0; i < n; i++) {
+		switch (places[i].where) {
+		case FTR__GENERAL: args[i] = (char *)values->pt + places[i].at; break;
+		case FTR__VECTOR:
+			args[i] = (char *)values->vectors + places[i].at * values->stride;
+			break;
+		default: args[i] = (char *)values->stack + places[i].at; break;
+		}
+	}
+}
+
+FTR__BARE void ftr__stored_extend(const struct ftr__argument *places, unsigned n, void **args)
+{
+	for (unsigned i = 0; i < n; i++) {
+		switch (places[i].extend) {
+		case FTR__SIGNED_BYTE: *(int32_t *)args[i] = *(const int8_t *)args[i]; break;
+		case FTR__BYTE: *(uint32_t *)args[i] = *(const uint8_t *)args[i]; break;
+		case FTR__SIGNED_HALF: *(int32_t *)args[i] = *(const int16_t *)args[i]; break;
+		case FTR__HALF: *(uint32_t *)args[i] = *(const uint16_t *)args[i]; break;
+		default: break;
+		}
+	}
+}

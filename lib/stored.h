@@ -5,7 +5,8 @@
  *
  * libffi does not say, and what else it stores is left over from before: in a
  * variadic call that would overwrite arguments that nobody named.  So it is made
- * to put patterns, once, when a signature is made.
+ * to put patterns, once, when a signature is made; by them it is found, too, where
+ * each argument is that lies in one piece.
  */
 #ifndef FTR__STORED_H
 #define FTR__STORED_H
@@ -23,6 +24,14 @@ struct ftr__stored {
 	size_t mend_at, mend_size;
 };
 
+/* Where an argument lies, all of it. */
+struct ftr__argument {
+	enum { FTR__NOWHERE, FTR__GENERAL, FTR__VECTOR, FTR__STACK } where;
+	/* A narrow integer, of which callers pass 32 bits. */
+	enum { FTR__AS_IT_IS, FTR__SIGNED_BYTE, FTR__BYTE, FTR__SIGNED_HALF, FTR__HALF } extend;
+	uint32_t at; /* a vector register's number; else bytes, from `pt`, or of the stack */
+};
+
 struct ftr__storing {
 	unsigned n;        /* arguments; and their sizes */
 	size_t sizes[FTR__PARAMETERS_MAX + 1];
@@ -35,6 +44,15 @@ struct ftr__storing {
 
 /* -ENOMEM, -EOPNOTSUPP, with a sentence. */
 int ftr__stored_find(struct ftr__stored *stored, const struct ftr__storing *storing);
+
+/* Where each of them lies, but for `extend`; false: some do not in one piece, or that
+ * is not known. */
+bool ftr__stored_places(struct ftr__argument *places, const struct ftr__storing *storing);
+/* Pointers to them in a traced call; and, once they may have been changed, narrow ones
+ * in all their width.  Async-signal-safe. */
+void ftr__stored_point(const struct ftr__argument *places, unsigned n,
+		       const struct ftr__values *values, void **args);
+void ftr__stored_extend(const struct ftr__argument *places, unsigned n, void **args);
 
 static inline void ftr__stored_mend(const struct ftr__stored *stored, void **args, void *vector)
 {

@@ -34,7 +34,8 @@ FTR__BARE static bool on_entry(void **args, void *arg)
 	if (!e->typing->entry)
 		return false;
 	e->result = e->typing->entry(&e->call, args, e->data);
-	return ftr__layout_differ(ftr__signature_layout(s), e->saved, args);
+	return !ftr__signature_in_place(s) &&
+	       ftr__layout_differ(ftr__signature_layout(s), e->saved, args);
 }
 
 /* A function of its own: the stack is taken where it is needed. */

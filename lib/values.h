@@ -22,7 +22,6 @@
 #define FTR__V_PT         (9 * FTR__WORD)
 #define FTR__V_GENERAL    (10 * FTR__WORD)
 #define FTR__V_VECTOR     (16 * FTR__WORD)
-#define FTR__V_WRITE_BACK (16 * FTR__WORD + 8 * 16)
 
 /* Which registers, besides those of the C calling convention, have arguments. */
 #define FTR__HOW_C       0
@@ -55,8 +54,6 @@ struct ftr__values {
 	uintptr_t pt;
 	uintptr_t general[6];
 	uint8_t vector[8][16];
-	/* With FTR__HOW_C: what the closure makes of stack arguments is theirs. */
-	uintptr_t write_back;
 };
 
 #define FTR__V_AT(field, offset) \
@@ -71,7 +68,6 @@ FTR__V_AT(n_x87, FTR__V_N_X87);
 FTR__V_AT(n_vectors, FTR__V_N_VECTORS);
 FTR__V_AT(how, FTR__V_HOW);
 FTR__V_AT(pt, FTR__V_PT);
-FTR__V_AT(write_back, FTR__V_WRITE_BACK);
 FTR__V_AT(general, FTR__V_GENERAL);
 FTR__V_AT(vector, FTR__V_VECTOR);
 
@@ -100,8 +96,8 @@ struct ftr__typed_ops {
 	/* What libffi calls to call mended.fn, its static chain, with this in the first
 	 * vector register; NULL: these have no arguments. */
 	void (*vectors)(void);
-	/* Whether `enter` can write the stack arguments back. */
-	bool writes_back;
+	/* Where the n-th general register of FTR__HOW_C is, from values.pt. */
+	uint32_t general_at[6];
 	/* General registers that are given to arguments at most. */
 	unsigned n_general[3];
 };

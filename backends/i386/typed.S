@@ -31,7 +31,7 @@
  *
  * The closure is called as the traced function was: with its argument registers
  * and a copy of its stack arguments; of regparm, with those registers on the
- * stack.  It may pop its arguments, but where they are to be written back.
+ * stack.  It may pop its arguments.
  *
  *     ebp + 12  closure
  *     ebp +  8  values
@@ -70,16 +70,6 @@
 	ja	4f
 	movl	%eax, %ecx
 	call	*(%eax)
-	cmpl	$0, FTR__V_WRITE_BACK(%esi)
-	je	5f
-	movl	FTR__V_STACK(%esi), %edi
-	movl	FTR__V_STACK_SIZE(%esi), %ecx
-	testl	%ecx, %ecx
-	jz	5f
-6:	movl	-4(%esp, %ecx), %eax
-	movl	%eax, -4(%edi, %ecx)
-	subl	$4, %ecx
-	jnz	6b
 	jmp	5f
 3:	movl	R_CX(%edi), %ecx
 	movl	R_DX(%edi), %edx

@@ -48,6 +48,5 @@ const struct ftr__typed_ops ftr__i386_typed = {
 	.put = put,
 	.give = ftr__i386_typed_give,
 	.take = ftr__i386_typed_take,
-	.writes_back = true,
 	.n_general = { [FTR__HOW_FAST] = 2, [FTR__HOW_REGPARM] = 3 },
 };

@@ -40,5 +40,8 @@ const struct ftr__typed_ops ftr__x86_64_typed = {
 	.give = ftr__x86_64_typed_give,
 	.take = ftr__x86_64_typed_take,
 	.vectors = ftr__x86_64_typed_vectors,
+	.general_at = { offsetof(struct pt_regs, rdi), offsetof(struct pt_regs, rsi),
+			offsetof(struct pt_regs, rdx), offsetof(struct pt_regs, rcx),
+			offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9) },
 	.n_general = { 6 },
 };

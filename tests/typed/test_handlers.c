@@ -259,11 +259,48 @@ START_TEST(test_variadic_rest)
 }
 END_TEST
 
+/* --- narrow integers ----------------------------------------------------------- */
+
+/** As clang takes them: what a caller passes has been extended to an int. */
+FTR_TRACEABLE long wide(int a, int b, int c, int d);
+FTR_TRACEABLE long wide(int a, int b, int c, int d)
+{
+	LIVE_OPAQUE(a);
+	return ((a * 1000L + b) * 1000 + c) * 1000 + d;
+}
+
+static int narrowing(struct ftr_call *call, void **args, void *data)
+{
+	*(signed char *)args[0] = -1;
+	*(unsigned char *)args[1] = 200;
+	*(short *)args[2] = -2;
+	*(unsigned short *)args[3] = 300;
+	return 0;
+}
+
+START_TEST(test_narrow_integers)
+{
+	struct ftr_group *group = live_group("narrow", NULL, NULL, 0);
+	struct ftr_signature *signature;
+	long expected = wide(-1, 200, -2, 300);
+
+	ck_ok(ftr_signature_parse(&signature, "long (signed char, unsigned char, short,"
+					      " unsigned short)"));
+	ck_ok(ftr_group_set_typed(group, signature, narrowing, NULL));
+	ck_assert_int_eq(ftr_group_filter(group, "wide", 0), 1);
+	ck_ok(ftr_group_attach(group));
+	ck_assert_int_eq(wide(100, -100, 30000, -30000), expected);
+	live_drop(group);
+	ftr_signature_free(signature);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("typed handlers");
 
 	LIVE_CASE(suite, test_variadic_rest, 30);
+	LIVE_CASE(suite, test_narrow_integers, 30);
 	LIVE_CASE(suite, test_every_signature, 60);
 	LIVE_CASE(suite, test_every_signature_with_all_registers, 60);
 	return live_main(suite);
