@@ -191,6 +191,29 @@ static size_t length_at(uintptr_t at, uintptr_t end)
 	return ftr__backend->insn_length(bytes, room);
 }
 
+bool ftr__boundary_in_padding(uintptr_t addr)
+{
+	enum { PADDING_MAX = 64 };
+	struct ftr__module *m = ftr__boundary_module(addr);
+	const struct ftr__function *f = m ? symbol_below(m, addr) : NULL;
+	uintptr_t at = f && f->size ? m->base + f->addr + f->size : addr;
+
+	/* What falls through, up to there: assemblers fill with such as i386's
+	 * "lea 0(%esi,%eiz,1), %esi", which has a short branch in it. */
+	while (at < addr && addr - at < PADDING_MAX) {
+		struct ftr__insn insn;
+		uint8_t bytes[INSN_MAX];
+		if (!readable(m, at, sizeof bytes))
+			return false;
+		ftr__points_original(at, bytes, sizeof bytes);
+		if (!ftr__backend->decode(bytes, sizeof bytes, at, &insn) || !insn.length ||
+		    insn.branches || insn.ends)
+			return false;
+		at += insn.length;
+	}
+	return at > addr;
+}
+
 /* A site's pad is one instruction, or will be, and what is left of it is ours. */
 static void follow(const struct ftr__module *m)
 {

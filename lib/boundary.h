@@ -37,6 +37,9 @@ struct ftr__boundary {
 int ftr__boundary_check(uintptr_t addr, bool unsure, struct ftr__boundary *around,
 			struct ftr__insn *insn);
 
+/* Whether an address is in the middle of what fills up the room behind a function. */
+bool ftr__boundary_in_padding(uintptr_t addr);
+
 /* -EBUSY: a jump to what replaces the function is there. */
 int ftr__boundary_check_replaced(uintptr_t addr);
 

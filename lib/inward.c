@@ -32,7 +32,7 @@ static bool branches(const struct ftr__inward *in, uintptr_t at, uintptr_t end)
 
 	ftr__points_original(at, bytes, room);
 	return ftr__backend->decode(bytes, room, at, &insn) && insn.branches &&
-	       ftr__inward_is_begin(in, insn.target) &&
+	       ftr__inward_is_begin(in, insn.target) && !ftr__boundary_in_padding(at) &&
 	       ftr__boundary_check(at, true, &around, &insn) != -EINVAL;
 }
 
