@@ -387,8 +387,9 @@ void ftr__dispatch_slow(struct ftr_regs *regs, uintptr_t slot, uintptr_t return_
 			uintptr_t parent_ip);
 void ftr__dispatch_notice(struct ftr_regs *regs);
 
-/* lib/dispatch.c; callers may do the same themselves. */
-int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
+/* lib/dispatch.c; callers may do the same themselves.  `group` is a set or, of sets
+ * with FTR__SET_BELOW, a lone group. */
+int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 		     struct ftr_regs *regs);
 
 /* What callers of return hooks call: lib/exit.c and lib/record.c. */
@@ -398,5 +399,7 @@ int ftr__exit_make_ready(const struct ftr__set *set, uintptr_t sp);
 int ftr__run_exits(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *record,
 		   struct ftr_regs *regs);
 void ftr__record_return(struct ftr__record *record);
+/* Where all cells begin. */
+extern uintptr_t ftr__record_cells __attribute__((visibility("hidden")));
 
 #endif

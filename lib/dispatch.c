@@ -57,10 +57,15 @@ FTR__BARE static struct ftr__regs_head *not_plain(struct ftr_regs *regs)
 	return head;
 }
 
-FTR__BARE int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *arg,
+/* A set that runs this says so. */
+FTR__BARE int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
 			       struct ftr_regs *regs)
 {
-	const struct ftr__set *set = (const struct ftr__set *)arg;
+	const struct ftr__set *set = (const struct ftr__set *)group;
+
+	parent_ip = ftr__record_parent(parent_ip);
+	if (set->run != ftr__run_members)
+		return group->member.entry(ip, parent_ip, group, regs);
 	const struct ftr__member *m = set->members, *end = m + set->n;
 	struct ftr__regs_head *head = not_plain(regs);
 
@@ -69,18 +74,6 @@ FTR__BARE int ftr__run_members(uintptr_t ip, uintptr_t parent_ip, struct ftr_gro
 		m->entry(ip, parent_ip, m->group, regs);
 	} while (++m < end);
 	return 0;
-}
-
-FTR__BARE int ftr__run_members_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
-				     struct ftr_regs *regs)
-{
-	return ftr__run_members(ip, ftr__record_parent(parent_ip), set, regs);
-}
-
-FTR__BARE int ftr__run_lone_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
-				  struct ftr_regs *regs)
-{
-	return group->member.entry(ip, ftr__record_parent(parent_ip), group, regs);
 }
 
 /* A group without IPMODIFY gets no change of ip. */

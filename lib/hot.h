@@ -23,6 +23,12 @@
 #define FTR__SET_EXIT_CALLER (5 * FTR__WORD)
 #define FTR__SET_DATA_SIZE   (6 * FTR__WORD)
 
+#define FTR__SET_ANY         (6 * FTR__WORD + 12)
+/* In `any` of sets of plain groups, once their functions may be jumped to by hooked
+ * ones: the return address may be a cell's then, and handlers get the parent's (H1).
+ * Those of a lone group run ftr__run_members(), too. */
+#define FTR__SET_BELOW       (1 << 24)
+
 #define FTR__SET_MEMBERS     (8 * FTR__WORD + 32)
 
 /* struct ftr__member */

@@ -40,7 +40,8 @@ enum {
 	DATA_CHUNK = 64 * 1024
 };
 
-static uintptr_t cells; /* 0: not reserved */
+uintptr_t ftr__record_cells; /* 0: not reserved */
+#define cells ftr__record_cells
 static uintptr_t callers; /* a copy of them; 0: none */
 static struct ftr__cell_words *words;
 static struct ftr__record *records;

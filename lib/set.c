@@ -54,43 +54,49 @@ enum ftr__vectors ftr__set_vectors(const struct ftr__set *set)
 	return set->all & FTR_GROUP_NO_SIMD ? FTR__VECTORS_NONE : FTR__VECTORS_ARGS;
 }
 
-/* A lone group's handler is called by the callers themselves, as long as what they
- * find on the stack is what it is to get. */
+/* Threads may be calling what the set runs: its `arg` does for both. */
+static void show_parents(struct ftr__set *set)
+{
+	FTR__PUBLISH(set->any, set->any | FTR__SET_BELOW);
+	FTR__PUBLISH(set->run, ftr__run_members);
+}
+
+/* A lone group's handler is called by the callers themselves. */
 static void choose_run(struct ftr__set *set)
 {
 	bool checked = set->any & (FTR__MEMBER_GOES | FTR__MEMBER_LIMITED);
-	ftr_entry_fn run = cells_expected ? ftr__run_members_below : ftr__run_members;
 
+	set->run = checked ? ftr__run_checked : ftr__run_members;
 	set->arg = set;
-	if (checked)
-		run = ftr__run_checked;
 	if (set->n_exits) {
-		run = ftr__run_unhooked;
+		set->run = ftr__run_unhooked;
 	} else if (set->n == 1 && !checked) {
-		run = cells_expected ? ftr__run_lone_below : set->members[0].entry;
+		set->run = set->members[0].entry;
 		set->arg = set->members[0].group;
 	}
-	FTR__PUBLISH(set->run, run);
+	if (cells_expected && !set->n_exits && !checked)
+		show_parents(set);
 }
 
-static void choose_in(struct ftr__set *list)
+static void expect_in(struct ftr__set *list)
 {
 	for (; list; list = list->next)
-		choose_run(list);
+		if (list->run == ftr__run_members || list->arg != list)
+			show_parents(list);
 }
 
-/* Threads may be calling what a set runs: its `arg` does for both.  Who comes to a
- * function by a jump of a hooked one has seen the batch that hooked it. */
+/* Who comes to a function by a jump of a hooked one has seen the batch that hooked
+ * it, and so sees what was stored before. */
 void ftr__set_expect_cells(void)
 {
 	if (cells_expected)
 		return;
 	cells_expected = true;
 	for (size_t i = 0; i < BUCKETS; i++)
-		choose_in(buckets[i]);
-	choose_in(let_go);
-	choose_in(aged);
-	choose_in(pending);
+		expect_in(buckets[i]);
+	expect_in(let_go);
+	expect_in(aged);
+	expect_in(pending);
 }
 
 /* Lay out the data blocks, number the exits. */

@@ -43,6 +43,7 @@ enum {
 	/* The group lets another function take the place of one (lib/replace.h):
 	 * its handler runs whatever the others may. */
 	FTR__MEMBER_REPLACES = 1 << 21,
+	/* FTR__SET_BELOW: lib/hot.h. */
 	/* A probe rides on the site: it may change ip, and others may hold it. */
 	FTR__MEMBER_PROBE = 1 << 22,
 	/* Those that may change ip. */
@@ -91,6 +92,7 @@ _Static_assert(offsetof(struct ftr__set, arg) == FTR__SET_ARG, "arg");
 _Static_assert(offsetof(struct ftr__set, hooks) == FTR__SET_HOOKS, "hooks");
 _Static_assert(offsetof(struct ftr__set, exit_run) == FTR__SET_EXIT_RUN, "exit_run");
 _Static_assert(offsetof(struct ftr__set, exit_arg) == FTR__SET_EXIT_ARG, "exit_arg");
+_Static_assert(offsetof(struct ftr__set, any) == FTR__SET_ANY, "any");
 _Static_assert(offsetof(struct ftr__set, exit_caller) == FTR__SET_EXIT_CALLER, "exit_caller");
 _Static_assert(offsetof(struct ftr__set, data_size) == FTR__SET_DATA_SIZE, "data_size");
 
@@ -108,15 +110,6 @@ extern const struct ftr__set ftr__set_retired;
 /* Some member is limited to threads, or may change ip. */
 int ftr__run_checked(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		     struct ftr_regs *regs);
-/*
- * As a lone plain group's handler, with that group, and as ftr__run_members(): but
- * handlers get the parent's address where the return address is a cell's (H1).
- * What sets run once there may be such.
- */
-int ftr__run_lone_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
-			struct ftr_regs *regs);
-int ftr__run_members_below(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
-			   struct ftr_regs *regs);
 /* Of the retired set. */
 int ftr__run_retired(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *set,
 		     struct ftr_regs *regs);

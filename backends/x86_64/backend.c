@@ -332,6 +332,7 @@ static void callers_emit(uint8_t *code, uintptr_t slot_table)
 	words[FIX_EXITS] = (uintptr_t)ftr__run_exits;
 	words[FIX_RETURN] = (uintptr_t)ftr__record_return;
 	words[FIX_MEMBERS] = (uintptr_t)ftr__run_members;
+	words[FIX_CELLS] = (uintptr_t)&ftr__record_cells;
 	for (const struct fixup *f = ftr__x86_64_fixups; f < ftr__x86_64_fixups_end; f++) {
 		uint32_t disp = (uint32_t)(size + f->word * sizeof(uintptr_t) - f->end);
 		if (f->word == FIX_SELF)

@@ -358,18 +358,49 @@
 	.endif
 	.endm
 
-/* The same where rsp is aligned; goes to fn_many where ftr__run_members() would be
+/* The same where rsp is aligned; goes to fn_aside where ftr__run_members() would be
  * called, which lies far from a copy. */
 	.macro	CALL_HANDLERS fn, way
 	.if	\way == CALLED
 	movq	FTR__SET_RUN(%r10), %rax
 	cmpq	ftr__run_members_at(%rip), %rax
 	FIXUP	FIX_MEMBERS
-	je	.L\fn\()_many
+	je	.L\fn\()_aside
 	call	*%rax
 	.else
 	CALL_HANDLER \way
 	.endif
+	.endm
+
+/* rsi: a return address, where that is a cell's, the parent's. */
+	.macro	FIND_PARENT
+.Lfind\@:
+	movq	ftr__record_cells_at(%rip), %rax
+	FIXUP	FIX_CELLS
+	movq	(%rax), %rax
+	xorq	%rsi, %rax
+	shrq	$FTR__CELLS_SHIFT, %rax
+	jnz	.Lfound\@
+	andq	$-FTR__CELL_SIZE, %rsi
+	movq	FTR__CELLS_SIZE + FTR__CELL_PARENT(%rsi), %rsi
+	jmp	.Lfind\@
+.Lfound\@:
+	.endm
+
+/* Where parents may have to be found; else .L\fn\()_many follows. */
+	.macro	HANDLERS_ASIDE fn
+	.balign	64, 0xcc
+.L\fn\()_aside:
+	testl	$FTR__SET_BELOW, FTR__SET_ANY(%r10)
+	jz	.L\fn\()_many
+	FIND_PARENT
+	cmpq	%rdx, %r10
+	je	.L\fn\()_below
+	call	*FTR__SET_MEMBERS + FTR__MEMBER_ENTRY(%r10)	/* a lone group's */
+	jmp	.L\fn\()_ran
+.L\fn\()_below:
+	call	*FTR__SET_RUN(%r10)
+	jmp	.L\fn\()_ran
 	.endm
 
 /*
@@ -394,7 +425,7 @@
 	.endm
 
 	.macro	RUN_MANY_NONE fn, size
-	.balign	64, 0xcc
+	HANDLERS_ASIDE \fn
 .L\fn\()_many:
 	movq	%rdi, R_KEPT_IP(%rsp)
 	movq	%r10, R_KEPT_MEMBER(%rsp)
@@ -418,7 +449,7 @@
  *     (%rsp)     the member whose handler runs
  */
 	.macro	RUN_MANY fn, frame
-	.balign	64, 0xcc
+	HANDLERS_ASIDE \fn
 .L\fn\()_many:
 	leaq	-16(%rsp), %rsp
 	andl	$~FTR__MARK_PLAIN, R_MARK(%rcx)
@@ -978,6 +1009,7 @@
 	.hidden	ftr__run_exits
 	.hidden	ftr__record_return
 	.hidden	ftr__run_members
+	.hidden	ftr__record_cells
 
 	.macro	TABLE name, section, flags
 	.pushsection \section, "\flags", @progbits
@@ -1001,6 +1033,7 @@
 	FAR_ROUTINE ftr__run_exits
 	FAR_ROUTINE ftr__record_return
 	FAR_ROUTINE ftr__run_members
+	FAR_ROUTINE ftr__record_cells
 
 	.text
 	TABLE	ftr__x86_64_fixups, .rodata.ftr_fixups, a

@@ -93,7 +93,8 @@
 #define FIX_EXITS  6 /* ftr__run_exits */
 #define FIX_RETURN 7 /* ftr__record_return */
 #define FIX_MEMBERS 8 /* ftr__run_members */
-#define FIX_WORDS  9
+#define FIX_CELLS  9 /* where ftr__record_cells lies */
+#define FIX_WORDS  10
 
 #ifndef __ASSEMBLER__
 
