@@ -198,6 +198,8 @@ bool ftr__boundary_in_padding(uintptr_t addr)
 	const struct ftr__function *f = m ? symbol_below(m, addr) : NULL;
 	uintptr_t at = f && f->size ? m->base + f->addr + f->size : addr;
 
+	if (at >= addr)
+		return false;
 	/* What falls through, up to there: assemblers fill with such as i386's
 	 * "lea 0(%esi,%eiz,1), %esi", which has a short branch in it. */
 	while (at < addr && addr - at < PADDING_MAX) {
