@@ -25,6 +25,9 @@
 
 #define FTR__ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Reads the program's data, also what is between its variables. */
+#define FTR__READS_ALL __attribute__((no_sanitize("address")))
+
 /* The path from site to handler and the trap handler run between any two
  * instructions of the application: no profiling, sanitizer or stack protector
  * call.  (The whole library is compiled for general registers only.)  And no

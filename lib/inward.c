@@ -9,7 +9,6 @@
 #include "lib/inward.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "lib/boundary.h"
 #include "lib/point.h"
@@ -102,6 +101,7 @@ static uintptr_t offset_table(const struct ftr__module *m)
 }
 
 /* Addresses, and distances from the module's own point. */
+FTR__READS_ALL
 static uintptr_t look_at_words(const struct ftr__inward *in, uintptr_t low, uintptr_t high)
 {
 	uintptr_t base = sizeof(uintptr_t) == 4 ? offset_table(in->module) : 0;
@@ -116,11 +116,12 @@ static uintptr_t look_at_words(const struct ftr__inward *in, uintptr_t low, uint
 }
 
 /* A table of distances from where it begins, each to code of the module. */
+FTR__READS_ALL
 static uintptr_t look_at_table(const struct ftr__inward *in, uintptr_t base, uintptr_t high)
 {
 	for (size_t i = 0; i < TABLE_MAX && high - base >= 4 * (i + 1); i++) {
 		int32_t distance;
-		memcpy(&distance, (const void *)(base + 4 * i), sizeof distance);
+		__builtin_memcpy(&distance, (const void *)(base + 4 * i), sizeof distance);
 		uintptr_t target = base + (uintptr_t)(intptr_t)distance;
 		if (ftr__inward_is_begin(in, target))
 			return base + 4 * i;
