@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 
 #include "lib/callers.h"
 #include "lib/error.h"
@@ -486,15 +485,11 @@ FTR__BARE bool ftr__record_is_one(const struct ftr__slot_hot *hot)
 
 /* --- calls that are over -------------------------------------------------------------- */
 
-/* A word of memory that may be gone: false with *gone; or where a filter of system
- * calls does not let it be read. */
+/* A word; false: its memory is gone, or a filter of system calls does not let it be read. */
 FTR__BARE static bool read_word(uintptr_t at, uintptr_t *word, bool *gone)
 {
 	enum { NO_MEMORY_THERE = -14 }; /* -EFAULT */
-	struct iovec to = { word, sizeof *word }, from = { (void *)at, sizeof *word };
-	long result = ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&to, 1,
-				   (long)&from, 1, 0);
-
+	long result = ftr__sys_read_memory(at, word, sizeof *word);
 	*gone = result == NO_MEMORY_THERE;
 	return result == (long)sizeof *word;
 }
@@ -539,9 +534,7 @@ FTR__BARE static bool shows_signal_somewhere(const struct ftr__record *r)
 	uintptr_t text[PART / sizeof(uintptr_t)];
 
 	for (uintptr_t at = r->slot - PART; r->slot - at < FRAME_MAX; at -= PART - OVERLAP) {
-		struct iovec to = { text, sizeof text }, from = { (void *)at, sizeof text };
-		if (ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&to, 1,
-				 (long)&from, 1, 0) != (long)sizeof text)
+		if (ftr__sys_read_memory(at, text, sizeof text) != (long)sizeof text)
 			return false;
 		if (shows_signal(r, text, FTR__ARRAY_SIZE(text)))
 			return true;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* The kernel's result: a value, or a negative errno. */
 long ftr__syscall(long number, long a, long b, long c, long d, long e, long f);
@@ -30,6 +31,15 @@ static inline pid_t ftr__sys_gettid(void)
 static inline pid_t ftr__sys_getpid(void)
 {
 	return (pid_t)ftr__syscall(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+/* Of the process's memory, which may be gone: how many bytes were read. */
+static inline long ftr__sys_read_memory(uintptr_t at, void *to, size_t size)
+{
+	struct iovec here = { to, size }, there = { (void *)at, size };
+
+	return ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&here, 1,
+			    (long)&there, 1, 0);
 }
 
 static inline int ftr__sys_tgkill(pid_t pid, pid_t tid, int sig)
