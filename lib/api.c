@@ -21,6 +21,8 @@
 #include "lib/probe.h"
 #include "lib/rendezvous.h"
 #include "lib/replace.h"
+#include "lib/slot.h"
+#include "lib/stub.h"
 #include "lib/thread.h"
 #include "lib/trap.h"
 #include "lib/update.h"
@@ -279,8 +281,10 @@ static void dump_totals(FILE *f)
 		(unsigned long long)ftr__trap_count, (unsigned long long)ftr__trap_foreign_count,
 		(unsigned long long)ftr__sync_count, (unsigned long long)ftr__grace_count,
 		(unsigned long long)ftr__counted(&ftr__dispatch_missed));
-	fprintf(f, "# slots %zu, waiting to serve again %zu, detours %zu\n", ftr__slot_count(),
-		ftr__slot_waiting(), ftr__detour_count());
+	fprintf(f, "# slots %zu in %zu pages of %zu areas, waiting to serve again %zu;"
+		   " stubs %zu in %zu areas; detours %zu\n", ftr__slot_count(),
+		ftr__slot_pages(), ftr__slot_areas(), ftr__slot_waiting(), ftr__stub_count(),
+		ftr__stub_areas(), ftr__detour_count());
 }
 
 static int dump_locked(void *arg)

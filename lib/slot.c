@@ -484,6 +484,16 @@ size_t ftr__slot_count(void)
 	return n;
 }
 
+size_t ftr__slot_pages(void)
+{
+	return n_chunks;
+}
+
+size_t ftr__slot_areas(void)
+{
+	return n_areas;
+}
+
 size_t ftr__slot_sets(void)
 {
 	size_t n = 0;

@@ -79,6 +79,9 @@ void ftr__slot_disown(const struct ftr_group *group);
 /* Slots that can't serve again before a rendezvous; all slots ever made. */
 size_t ftr__slot_waiting(void);
 size_t ftr__slot_count(void);
+/* What they lie in: pages of code, each a mapping of its own, and areas. */
+size_t ftr__slot_pages(void);
+size_t ftr__slot_areas(void);
 /* Sets that own a slot with users. */
 size_t ftr__slot_sets(void);
 

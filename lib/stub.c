@@ -213,3 +213,8 @@ size_t ftr__stub_count(void)
 		n += FTR__READ_ONCE(areas[i].used);
 	return n;
 }
+
+size_t ftr__stub_areas(void)
+{
+	return n_areas;
+}

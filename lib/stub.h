@@ -49,6 +49,7 @@ size_t ftr__stub_ranges(struct ftr__inside *ranges);
 
 /* How many are filled in. */
 size_t ftr__stub_count(void);
+size_t ftr__stub_areas(void);
 
 /* For tests: how many of an area may be filled in. */
 extern size_t ftr__stub_limit;

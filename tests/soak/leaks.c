@@ -39,30 +39,37 @@ static long count_descriptors(void)
 	return n;
 }
 
-static long count_slots(void)
+/*
+ * Of the trampolines that the library tells of: a page of slots is a mapping, an
+ * area of them has two more (the callers, and what is reserved for more pages),
+ * one of stubs is two (code and data).
+ */
+static void count_trampolines(struct soak_usage *usage)
 {
 	FILE *f = tmpfile();
 	char line[256];
-	long n = -1;
+	long pages, areas, stub_areas;
+	int found = 0;
 
 	if (!f)
 		soak_fail("no temporary file");
 	soak_ok("ftr_dump", ftr_dump(fileno(f)));
 	rewind(f);
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "# slots %ld", &n) == 1)
-			break;
+	while (found != 4 && fgets(line, sizeof(line), f))
+		found = sscanf(line, "# slots %ld in %ld pages of %ld areas, waiting to serve again"
+			       " %*d; stubs %*d in %ld areas", &usage->slots, &pages, &areas,
+			       &stub_areas);
 	fclose(f);
-	if (n < 0)
+	if (found != 4)
 		soak_fail("ftr_dump() tells of no slots");
-	return n;
+	usage->trampolines = pages + 2 * areas + 2 * stub_areas;
 }
 
 struct soak_usage usage_now(void)
 {
 	struct soak_usage usage;
 
-	usage.slots = count_slots();
+	count_trampolines(&usage);
 	usage.descriptors = count_descriptors();
 	usage.bytes = (long)mallinfo2().uordblks;
 	usage.mappings = count_mappings();

@@ -274,7 +274,7 @@ static void report(struct soak_usage before, struct soak_usage after)
 	       "batches %llu, pokes int3 %llu atomic %llu skip %llu, traps %llu, missed %llu\n"
 	       "calls accounted for %llu\n"
 	       "first half, second half: mappings %ld, %ld; descriptors %ld, %ld; "
-	       "bytes %ld, %ld; slots %ld, %ld\n",
+	       "bytes %ld, %ld; slots %ld, %ld; their mappings %ld, %ld\n",
 	       rounds, signals, threads_run, loads, forks, soak_changes.attached,
 	       soak_changes.detached, soak_changes.updates, soak_changes.filters,
 	       soak_changes.again, soak_changes.put_off, (unsigned long long)stats.batches,
@@ -282,21 +282,21 @@ static void report(struct soak_usage before, struct soak_usage after)
 	       (unsigned long long)stats.pokes_skip, (unsigned long long)stats.traps,
 	       (unsigned long long)stats.missed, (unsigned long long)account_calls(),
 	       before.mappings, after.mappings, before.descriptors, after.descriptors,
-	       before.bytes, after.bytes, before.slots, after.slots);
+	       before.bytes, after.bytes, before.slots, after.slots, before.trampolines,
+	       after.trampolines);
 	fflush(stdout);
 }
 
-/* Slots that a thread may be late in wait for it: 254 new ones are a mapping, and
- * sixteen such an area with some of its own.  Of memory a few sets and names may
- * be between the two. */
+/* Slots that a thread may be late in wait for it, and new ones are made meanwhile:
+ * mappings, too, for those.  Of memory a few sets and names may be between the two. */
 static void compare_usage(struct soak_usage before, struct soak_usage after)
 {
-	long chunks = (after.slots - before.slots) / 254 + 1, areas = chunks / 16 + 1;
-
 	if (after.slots > SLOTS_MAX)
 		soak_fail("slots do not serve again: %ld, then %ld", before.slots, after.slots);
-	if (after.mappings > before.mappings + chunks + 4 * areas)
-		soak_fail("mappings were left: %ld, then %ld", before.mappings, after.mappings);
+	if (after.mappings - after.trampolines > before.mappings - before.trampolines)
+		soak_fail("mappings were left: %ld, then %ld, of trampolines %ld, then %ld",
+			  before.mappings, after.mappings, before.trampolines,
+			  after.trampolines);
 	if (after.descriptors != before.descriptors)
 		soak_fail("descriptors were left: %ld, then %ld", before.descriptors,
 			  after.descriptors);

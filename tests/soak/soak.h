@@ -39,7 +39,10 @@ void lua_work(void);
 /* --- leaks.c ------------------------------------------------------------------------- */
 
 struct soak_usage {
-	long mappings, descriptors, bytes, slots;
+	long mappings, descriptors, bytes;
+	/* What the library keeps for threads that may be late: trampoline slots;
+	 * and mappings that its trampolines are, at most. */
+	long slots, trampolines;
 };
 struct soak_usage usage_now(void);
 
