@@ -45,6 +45,7 @@
 #define FTR__RECORD_NEXT      (9 * FTR__WORD)
 #define FTR__RECORD_PENDING   (10 * FTR__WORD)
 #define FTR__RECORD_DATA_ROOM (10 * FTR__WORD + 8)
+#define FTR__RECORD_HANDED    (10 * FTR__WORD + 12)
 
 /* A cell's length; its struct ftr__cell_words lies as many bytes behind it as all
  * cells are long. */

@@ -229,10 +229,23 @@ FTR__BARE static struct ftr__record *make(struct ftr__thread *self, struct ftr__
 FTR__BARE static void push(struct ftr__record **list, struct ftr__record *first,
 			   struct ftr__record *last)
 {
-	last->next = FTR__READ_ONCE(*list);
-	while (!__atomic_compare_exchange_n(list, &last->next, first, false, __ATOMIC_ACQ_REL,
+	last->also = FTR__READ_ONCE(*list);
+	while (!__atomic_compare_exchange_n(list, &last->also, first, false, __ATOMIC_ACQ_REL,
 					    __ATOMIC_RELAXED))
 		;
+}
+
+/* The first of the thread's list that is free.  The one before, if there is one,
+ * comes back by its return. */
+FTR__BARE static struct ftr__record *first_free(struct ftr__thread *self)
+{
+	struct ftr__record *r = self->records;
+
+	if (r && (FTR__FETCH(r->slot) || FTR__READ_ONCE(r->handed))) {
+		r = r->next;
+		self->records = r;
+	}
+	return r;
 }
 
 /* Data blocks grow by doubling; what a record had before is left behind. */
@@ -265,55 +278,75 @@ FTR__BARE static bool give_data(struct ftr__thread *self, struct ftr__record *r,
 	return true;
 }
 
-/* They are the present thread's from now on. */
-FTR__BARE static struct ftr__record *adopt(struct ftr__thread *self, struct ftr__record *list)
+/* It is the present thread's from now on. */
+FTR__BARE static void adopt(struct ftr__thread *self, struct ftr__record *r)
 {
-	for (struct ftr__record *r = list; r; r = r->next) {
-		r->tls = self->tls;
-		r->nested = false;
-		r->foreign = false;
-	}
+	r->tls = self->tls;
+	r->nested = false;
+	r->foreign = false;
+	r->handed = false;
+}
+
+FTR__BARE static struct ftr__record *adopt_all(struct ftr__thread *self, struct ftr__record *list)
+{
+	for (struct ftr__record *r = list; r; r = r->next)
+		adopt(self, r);
 	return list;
 }
 
-/* What others handed back, all of it. */
-FTR__BARE static struct ftr__record *take_returned(struct ftr__thread *self)
+FTR__BARE static struct ftr__record *empty_returned(struct ftr__thread *self)
 {
-	struct ftr__record *all = NULL;
-
-	if (FTR__READ_ONCE(self->returned))
-		all = __atomic_exchange_n(&self->returned, NULL, __ATOMIC_ACQ_REL);
-	return adopt(self, all);
+	if (!FTR__READ_ONCE(self->returned))
+		return NULL;
+	return __atomic_exchange_n(&self->returned, NULL, __ATOMIC_ACQ_REL);
 }
 
+/* What others handed back, all of it; where the list of free ones is empty: so
+ * none is in both. */
+FTR__BARE static struct ftr__record *take_returned(struct ftr__thread *self)
+{
+	struct ftr__record *all = empty_returned(self);
+
+	for (struct ftr__record *r = all; r; r = r->also)
+		r->next = r->also;
+	return adopt_all(self, all);
+}
+
+/* The thread that left them may have left the first pending. */
 FTR__BARE static struct ftr__record *take_inherited(struct ftr__thread *self)
 {
 	struct ftr__record *all = self->inherited;
 
 	self->inherited = NULL;
-	return adopt(self, all);
+	if (all && (FTR__FETCH(all->slot) || FTR__READ_ONCE(all->handed)))
+		all = all->next;
+	return adopt_all(self, all);
 }
 
 /* A handler in a handler: the thread may have been interrupted in the middle of
- * what take() does.  Signals are blocked. */
+ * what take() does; and the record, handed back, may still be the first of the free
+ * ones, so that its `next` is not touched.  Signals are blocked. */
 FTR__BARE static struct ftr__record *take_nested(struct ftr__thread *self)
 {
-	struct ftr__record *r = take_returned(self);
+	struct ftr__record *r = empty_returned(self);
 	size_t n;
 
 	if (!r) {
 		r = get_chunk(self, &n);
 		for (size_t i = 0; r && i < n; i++) {
 			make(self, &r[i]);
-			r[i].next = i + 1 < n ? &r[i + 1] : NULL;
+			r[i].also = i + 1 < n ? &r[i + 1] : NULL;
 		}
 	}
-	if (r && r->next) {
-		struct ftr__record *last = r->next;
-		while (last->next)
-			last = last->next;
-		push(&self->returned, r->next, last);
+	if (!r)
+		return NULL;
+	if (r->also) {
+		struct ftr__record *last = r->also;
+		while (last->also)
+			last = last->also;
+		push(&self->returned, r->also, last);
 	}
+	adopt(self, r);
 	return r;
 }
 
@@ -346,7 +379,7 @@ FTR__BARE static struct ftr__record *look_for_dead(struct ftr__thread *self, uin
 
 	if (!r) {
 		drop_dead(self, sp);
-		r = self->records;
+		r = first_free(self);
 		self->records = NULL;
 	}
 	ftr__sys_restore_signals(signals);
@@ -372,14 +405,11 @@ FTR__BARE static struct ftr__record *take_more(struct ftr__thread *self, uintptr
 
 FTR__BARE static struct ftr__record *take(struct ftr__thread *self, uintptr_t sp)
 {
-	struct ftr__record *r = self->records;
+	struct ftr__record *r = first_free(self);
 
 	if (!r)
 		r = take_more(self, sp);
-	if (r && r->next) /* also of those handed back */
-		self->records = r->next;
-	else
-		self->records = NULL;
+	self->records = r ? r->next : NULL; /* also of those handed back */
 	return r;
 }
 
@@ -397,7 +427,6 @@ FTR__BARE struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t 
 	}
 	if (!r)
 		return NULL;
-	r->next = NULL;
 	r->nested = nested;
 	if (FTR__LIKELY(data <= r->data_room))
 		return r;
@@ -430,14 +459,20 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 	struct ftr__thread *self = ftr__self;
 
 	r->foreign = r->owner != self; /* read behind slot */
-	FTR__PUBLISH(r->slot, 0);
 	/* Nobody but the record's caller is inside, in the record's own thread. */
 	if (FTR__LIKELY(r->owner == self && !r->nested)) {
-		r->next = self->records;
+		FTR__PUBLISH(r->slot, 0);
+		if (r == self->records)
+			return;
+		r->next = first_free(self);
 		self->records = r;
-	} else {
-		push(&r->owner->returned, r, r);
+		return;
 	}
+	/* Read behind slot, too, where the record is the first of the free ones. */
+	FTR__WRITE_ONCE(r->handed, true);
+	FTR__WRITE_ONCE(r->set, NULL);
+	FTR__PUBLISH(r->slot, 0);
+	push(&r->owner->returned, r, r);
 }
 
 /* --- records whose unwinding is of interest ------------------------------------------- */
@@ -644,7 +679,7 @@ FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record 
 	if (!r->owner || ftr__record_is_watched(r))
 		return;
 	if (is_lost(self, r)) {
-		r->nested = false;
+		adopt(self, r);
 		ftr__record_return(r);
 	} else if (r->slot && ftr__record_is_dead(r, sp) && !FTR__FETCH(r->foreign)) {
 		ftr__record_drop(r);
@@ -660,7 +695,7 @@ FTR__BARE static void drop_dead(struct ftr__thread *self, uintptr_t sp)
 	for (size_t c = 0; c < n; c++)
 		for (size_t i = 0; FTR__FETCH(owners[c]) == self && i < CHUNK; i++)
 			drop_if_dead(self, &records[c * CHUNK + i], sp);
-	adopt(self, self->records);
+	adopt_all(self, self->records);
 }
 
 bool ftr__record_holds(const struct ftr__set *set)

@@ -12,6 +12,10 @@
  * without a lock, while its frame says that it is inside: what a signal's
  * handler does then is nested, and has a list of its own.  Who returns through
  * another thread's record, as coroutines that move do, hands it back.
+ *
+ * A caller that binds a record leaves it in front of the list of free ones, and
+ * mostly finds it there again at the return: so the first, and no other, of that
+ * list may be pending, or handed back.  Who wants one then takes that out.
  */
 #ifndef FTR__RECORD_H
 #define FTR__RECORD_H
@@ -23,21 +27,24 @@
 struct ftr__record {
 	/* What the caller of the cell finds as its slot: its set is `own`. */
 	struct ftr__slot_hot hot;
-	/* Whose exits are pending, or were last.  It stays as long as a pending
-	 * record names it (ftr__set_reap()), and the cell's caller is that of it. */
+	/* Whose exits are pending, or were last: there is room for its data.  It
+	 * stays as long as a pending record names it (ftr__set_reap()), and the
+	 * cell's caller is that of it.  NULL: none, or the record was handed back. */
 	const struct ftr__set *set;
 	uintptr_t ip;   /* the site's */
 	uintptr_t slot; /* where the return address lies, which is the cell's; 0: the
 			 * record is free */
 	uintptr_t cell; /* where a return enters it */
 	struct ftr__thread *owner;
-	struct ftr__record *next; /* in a list of free ones */
+	struct ftr__record *next; /* in its owner's list of free ones */
 	uint64_t pending; /* of these members, by exit_bit */
 	uint32_t data_room;
+	bool handed;  /* in its owner's `returned`, or about to be */
 	bool nested;  /* taken, or given back, by a handler in a handler */
 	bool foreign; /* another thread gave it back, or is about to */
 	void *data;
 	uintptr_t tls; /* of the thread that took it */
+	struct ftr__record *also;  /* in `returned`, behind this one */
 	struct ftr__record *older; /* among its owner's that are watched */
 	uint32_t watched; /* the owner's `life`, if it is among these */
 	long double x87[2]; /* room for copies of what the x87 stack has */
@@ -53,6 +60,7 @@ FTR__AT(owner, FTR__RECORD_OWNER);
 FTR__AT(next, FTR__RECORD_NEXT);
 FTR__AT(pending, FTR__RECORD_PENDING);
 FTR__AT(data_room, FTR__RECORD_DATA_ROOM);
+FTR__AT(handed, FTR__RECORD_HANDED);
 #undef FTR__AT
 
 /* Reserve the area; 0, -ENOMEM or -EACCES.  Under the library's lock. */

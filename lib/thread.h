@@ -39,7 +39,7 @@ struct ftr__thread {
 	/* How often a waiting side asked to hear when frame gets 0, and which
 	 * question the thread last saw on leaving (ftr__grace_notice()). */
 	uint32_t asked, answered;
-	/* Return hooks (lib/record.h): free records. */
+	/* Return hooks (lib/record.h): free records, but perhaps for the first. */
 	struct ftr__record *records;
 	/* The question that the asynchronous round waits for (lib/grace.c). */
 	uint32_t awaited;

@@ -145,8 +145,10 @@
 /* Step outside again; goes to \notice where someone asked to hear of it. */
 	.macro	STEP_OUTSIDE self, notice
 	movq	$0, FTR__THREAD_FRAME(%\self)
-	movl	FTR__THREAD_ASKED(%\self), %eax
-	cmpl	FTR__THREAD_ANSWERED(%\self), %eax
+	movq	FTR__THREAD_ASKED(%\self), %rax
+	movq	%rax, %rdx
+	shrq	$32, %rdx	/* FTR__THREAD_ANSWERED */
+	cmpl	%eax, %edx
 	jne	\notice
 	.endm
 
@@ -176,9 +178,11 @@
 	.endm
 
 /*
- * Behind STEP_INSIDE: see to it that the first of the thread's free records
- * serves the call; the handler finds it there (R1's entry data).  Where the set does all by
- * its `run` there is nothing to do.  Leaves the results of STEP_INSIDE as they are.
+ * Behind STEP_INSIDE: see to it that the first of the thread's records is free
+ * and serves the call; the handler finds it there (R1's entry data).  Where the set
+ * does all by its `run` there is nothing to do.  Leaves the results of STEP_INSIDE as
+ * they are.  `slot` is looked at before `set`: who hands a record back stores them
+ * in the other order.
  */
 	.macro	READY_RECORD fn
 	movq	FTR__SET_HOOKS(%r10), %r8
@@ -187,11 +191,11 @@
 	movq	FTR__THREAD_RECORDS(%r11), %rax
 	testq	%rax, %rax
 	jz	.L\fn\()_make_ready
+.L\fn\()_look:
+	cmpq	$0, FTR__RECORD_SLOT(%rax)
+	jne	.L\fn\()_next_record
 	cmpq	%r8, FTR__RECORD_SET(%rax)
 	jne	.L\fn\()_make_ready
-	movl	FTR__SET_DATA_SIZE(%r8), %r8d
-	cmpl	%r8d, FTR__RECORD_DATA_ROOM(%rax)
-	jb	.L\fn\()_make_ready
 	movq	%rdi, FTR__RECORD_IP(%rax)
 	SHOW_PARENT \fn, rax, r8
 .L\fn\()_ready:
@@ -200,6 +204,12 @@
 /* The handler is not called where no record is to be had. */
 	.macro	READY_RECORD_ASIDE fn, base, at, frame, aligned
 	SHOW_PARENT_ASIDE \fn, rax, r8
+.L\fn\()_next_record:
+	movq	FTR__RECORD_NEXT(%rax), %rax
+	testq	%rax, %rax
+	jz	.L\fn\()_make_ready
+	movq	%rax, FTR__THREAD_RECORDS(%r11)
+	jmp	.L\fn\()_look
 .L\fn\()_make_ready:
 	movq	%r9, R_GROUP(%rcx)
 	movq	FTR__SET_HOOKS(%r10), %rdi
@@ -217,15 +227,14 @@
 
 /*
  * Behind the handler, which returned eax = 0: the record is the call's, which goes
- * on in its cell.  Leaves ftr__self in r11.
+ * on in its cell.  It stays where it is in the list (lib/record.h).  Leaves ftr__self
+ * in r11.
  */
 	.macro	BIND_RECORD fn, base, at
 	LOAD_SELF r11
 	testl	%eax, %eax
 	jnz	.L\fn\()_bound
 	movq	FTR__THREAD_RECORDS(%r11), %rdx
-	movq	FTR__RECORD_NEXT(%rdx), %rax
-	movq	%rax, FTR__THREAD_RECORDS(%r11)
 	movq	FTR__RECORD_CELL(%rdx), %rcx
 	movq	\at + 8(\base), %rax
 	movq	%rax, FTR__CELLS_SIZE + FTR__CELL_BODY(%rcx)
@@ -267,16 +276,14 @@
 	movq	FTR__SET_EXIT_ARG(%r10), %rdx
 	.endm
 
-/* The record is free.  Leaves ftr__self in r11. */
+/* The record is free.  Leaves ftr__self in r11.  The first of a thread's list is
+ * its own. */
 	.macro	RELEASE_RECORD fn, base, at, frame
 	movq	\at - (\frame) + R_GROUP(\base), %rdx
 	LOAD_SELF r11
-	cmpq	%r11, FTR__RECORD_OWNER(%rdx)
-	jne	.L\fn\()_foreign
-	movq	FTR__THREAD_RECORDS(%r11), %rax
+	cmpq	FTR__THREAD_RECORDS(%r11), %rdx
+	jne	.L\fn\()_behind
 	movq	$0, FTR__RECORD_SLOT(%rdx)
-	movq	%rax, FTR__RECORD_NEXT(%rdx)
-	movq	%rdx, FTR__THREAD_RECORDS(%r11)
 .L\fn\()_released:
 	.endm
 
@@ -286,6 +293,24 @@
 	CALL_ASIDE \aligned, \frame, ftr__run_exits, FIX_EXITS
 	LOAD_SELF r11
 	jmp	.L\fn\()_released
+.L\fn\()_behind:
+	cmpq	%r11, FTR__RECORD_OWNER(%rdx)
+	jne	.L\fn\()_foreign
+	cmpq	$0, FTR__RECORD_SLOT(%rdx)
+	je	.L\fn\()_released	/* taken for dead */
+	movq	FTR__THREAD_RECORDS(%r11), %rax
+	movq	$0, FTR__RECORD_SLOT(%rdx)
+	testq	%rax, %rax
+	jz	1f
+	cmpq	$0, FTR__RECORD_SLOT(%rax)
+	jne	2f
+	cmpb	$0, FTR__RECORD_HANDED(%rax)
+	jne	2f
+1:	movq	%rax, FTR__RECORD_NEXT(%rdx)
+	movq	%rdx, FTR__THREAD_RECORDS(%r11)
+	jmp	.L\fn\()_released
+2:	movq	FTR__RECORD_NEXT(%rax), %rax
+	jmp	1b
 .L\fn\()_foreign:
 	movq	%rdx, %rdi
 	CALL_ASIDE \aligned, \frame, ftr__record_return, FIX_RETURN
