@@ -18,8 +18,9 @@ static struct ftr__record *plain_record(const struct ftr_regs *regs)
 
 	if ((((const struct ftr__regs_head *)regs)->mark & bits) != bits)
 		return NULL;
-	if (!ftr__backend->regs_of_exit(regs))
-		return ftr__self->records; /* the first is going to be the call's */
+	/* Of an entry, the first is going to be the call's. */
+	if (ftr__backend->exits_first || !ftr__backend->regs_of_exit(regs))
+		return ftr__self->records;
 	return (struct ftr__record *)((const struct ftr__regs_head *)regs)->group;
 }
 

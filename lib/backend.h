@@ -56,7 +56,7 @@ struct ftr__cell_words {
 	uintptr_t parent; /* where its call's return goes on */
 	uintptr_t body;   /* what is called */
 	uintptr_t caller; /* sees to the exit handlers, and then returns to parent */
-	uintptr_t pushed; /* as a slot's: where a struct ftr__slot_hot lies */
+	uintptr_t pushed; /* the record, or the same as a slot pushes it (lib/slot.h) */
 } __attribute__((aligned(FTR__CELL_SIZE)));
 _Static_assert(offsetof(struct ftr__cell_words, parent) == FTR__CELL_PARENT, "parent");
 _Static_assert(offsetof(struct ftr__cell_words, body) == FTR__CELL_BODY, "body");
@@ -295,9 +295,13 @@ struct ftr_backend {
 	 * since no call led to it (lib/jump.h). */
 	uintptr_t (*caller)(uint32_t flags, enum ftr__vectors vectors, bool jumped);
 	/* The same for the exits of a lone plain group: does what ftr__run_exits()
-	 * does, by the record's set's exit_run.  Jumped callers then bind records of
+	 * does, by the record's set's exit_run; what its cell pushes is the record's
+	 * address.  Jumped callers then bind records of
 	 * such groups themselves, as ftr__run_hooked() does.  NULL: there is none. */
 	uintptr_t (*exit_caller)(enum ftr__vectors vectors);
+	/* While the exit's handler runs that it called the record is the first in its
+	 * thread's list; else struct ftr__regs_head.group is the record. */
+	bool exits_first;
 
 	/* --- return hooks (lib/jump.h, lib/record.h) --- */
 

@@ -122,7 +122,8 @@ struct ftr__regs_head {
 	 * found any more, the handler was jumped over. */
 	uint32_t mark;
 	/* Whose handler is running: decides what the accessors allow.  Where an
-	 * exit's caller runs it itself, the struct ftr__record. */
+	 * exit's caller runs it itself, perhaps the struct ftr__record (lib/backend.h,
+	 * exits_first). */
 	struct ftr_group *group;
 };
 

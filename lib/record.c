@@ -210,10 +210,6 @@ FTR__BARE static struct ftr__record *get_chunk(struct ftr__thread *self, size_t 
 
 FTR__BARE static struct ftr__record *make(struct ftr__thread *self, struct ftr__record *r)
 {
-	struct ftr__cell_words *w = &words[number(r)];
-	uintptr_t base = ftr__backend->slots_push_addresses ? 0 : (uintptr_t)ftr__slot_table;
-
-	w->pushed = (uintptr_t)&r->hot - base;
 	r->hot.set = &r->own;
 	r->hot.site_length = 0;
 	r->hot.self = (uintptr_t)&ftr__self - ftr__backend->thread_pointer();
@@ -439,6 +435,17 @@ FTR__BARE struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t 
 	return NULL;
 }
 
+/* Of all but lone plain groups an entry's caller runs the exits, which takes the record
+ * for a slot. */
+FTR__BARE void ftr__record_lead(struct ftr__record *r, const struct ftr__set *set)
+{
+	struct ftr__cell_words *w = ftr__record_words(r);
+	bool as_slot = !set->hooked->hooks && !ftr__backend->slots_push_addresses;
+
+	w->caller = set->exit_caller;
+	w->pushed = (uintptr_t)&r->hot - (as_slot ? (uintptr_t)ftr__slot_table : 0);
+}
+
 FTR__BARE bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr__set *set,
 				      uintptr_t sp)
 {
@@ -448,7 +455,7 @@ FTR__BARE bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr
 		return false;
 	r->set = set;
 	r->pending = 1;
-	ftr__record_words(r)->caller = set->exit_caller;
+	ftr__record_lead(r, set);
 	r->next = self->records;
 	self->records = r;
 	return true;

@@ -111,6 +111,9 @@ static inline uintptr_t ftr__record_cell_return(const struct ftr__record *record
 	return record->cell - ftr__backend->cell_enter + ftr__backend->cell_return;
 }
 
+/* The record's cell goes to what serves exits of the set. */
+void ftr__record_lead(struct ftr__record *record, const struct ftr__set *set);
+
 /* For callers that bind records themselves: see to it that the first of the
  * thread's free records serves the set; false: it can't be had. */
 bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr__set *set, uintptr_t sp);

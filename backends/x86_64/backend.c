@@ -330,7 +330,6 @@ static void callers_emit(uint8_t *code, uintptr_t slot_table)
 	words[FIX_MASKS] = ftr__x86_wide_masks;
 	words[FIX_READY] = (uintptr_t)ftr__exit_make_ready;
 	words[FIX_EXITS] = (uintptr_t)ftr__run_exits;
-	words[FIX_RETURN] = (uintptr_t)ftr__record_return;
 	words[FIX_MEMBERS] = (uintptr_t)ftr__run_members;
 	words[FIX_CELLS] = (uintptr_t)&ftr__record_cells;
 	for (const struct fixup *f = ftr__x86_64_fixups; f < ftr__x86_64_fixups_end; f++) {
@@ -637,6 +636,7 @@ static const struct ftr_backend backend = {
 	.shadow_stack = ftr__x86_shadow_stack,
 	.caller = caller,
 	.exit_caller = exit_caller,
+	.exits_first = true,
 	.near_size = NEAR_SIZE,
 	.near_emit = near_emit,
 	.near_cfi = { near_cfi, sizeof near_cfi, 16 },

@@ -247,20 +247,21 @@
 	.endm
 
 /*
- * As STEP_INSIDE, for a cell's call that returned; the set in r10 is the record's,
- * which is kept in the frame.  x87: what is on the x87 stack has to be taken from
- * there.
+ * As STEP_INSIDE, for a cell's call that returned: rdi is the record.  That is made
+ * the first of its thread's, where handler and RELEASE_RECORD find it, if it is not,
+ * and stays pending for now.  The set in r10 is the record's.  x87: what is on the
+ * x87 stack has to be taken from there.
  */
 	.macro	STEP_INSIDE_EXIT fn, base, at, x87
 	testq	%r11, %r11
 	jz	.L\fn\()_slow
 	cmpq	$0, FTR__THREAD_FRAME(%r11)
 	jne	.L\fn\()_slow
-	addq	ftr__slot_table(%rip), %rdi
-	FIXUP	FIX_TABLE
 	movq	%rcx, FTR__THREAD_FRAME(%r11)
-	movq	%rdi, R_GROUP(%rcx)
 	movq	%rdi, %rdx
+	cmpq	FTR__THREAD_RECORDS(%r11), %rdi
+	jne	.L\fn\()_behind
+.L\fn\()_first:
 	movq	FTR__RECORD_SET(%rdx), %r10
 	movq	FTR__RECORD_IP(%rdx), %rdi
 	movq	\at + 8(\base), %rsi
@@ -271,35 +272,29 @@
 	fnstsw	%ax
 	andl	$0x4500, %eax
 	cmpl	$0x4100, %eax
-	jne	.L\fn\()_x87
+	jne	.L\fn\()_otherwise
 	.endif
 	movq	FTR__SET_EXIT_ARG(%r10), %rdx
 	.endm
 
-/* The record is free.  Leaves ftr__self in r11.  The first of a thread's list is
- * its own. */
-	.macro	RELEASE_RECORD fn, base, at, frame
-	movq	\at - (\frame) + R_GROUP(\base), %rdx
+/* The record is free.  Leaves ftr__self in r11. */
+	.macro	RELEASE_RECORD fn
 	LOAD_SELF r11
-	cmpq	FTR__THREAD_RECORDS(%r11), %rdx
-	jne	.L\fn\()_behind
+	movq	FTR__THREAD_RECORDS(%r11), %rdx
 	movq	$0, FTR__RECORD_SLOT(%rdx)
 .L\fn\()_released:
 	.endm
 
+/* What is another thread's, was taken for dead, or has to be looked for on the x87
+ * stack: is left to C. */
 	.macro	RELEASE_RECORD_ASIDE fn, frame, aligned
 	SHOW_PARENT_ASIDE \fn, rdx, rax
-.L\fn\()_x87:
-	CALL_ASIDE \aligned, \frame, ftr__run_exits, FIX_EXITS
-	LOAD_SELF r11
-	jmp	.L\fn\()_released
 .L\fn\()_behind:
 	cmpq	%r11, FTR__RECORD_OWNER(%rdx)
-	jne	.L\fn\()_foreign
+	jne	.L\fn\()_otherwise
 	cmpq	$0, FTR__RECORD_SLOT(%rdx)
-	je	.L\fn\()_released	/* taken for dead */
+	je	.L\fn\()_otherwise
 	movq	FTR__THREAD_RECORDS(%r11), %rax
-	movq	$0, FTR__RECORD_SLOT(%rdx)
 	testq	%rax, %rax
 	jz	1f
 	cmpq	$0, FTR__RECORD_SLOT(%rax)
@@ -308,19 +303,22 @@
 	jne	2f
 1:	movq	%rax, FTR__RECORD_NEXT(%rdx)
 	movq	%rdx, FTR__THREAD_RECORDS(%r11)
-	jmp	.L\fn\()_released
+	jmp	.L\fn\()_first
 2:	movq	FTR__RECORD_NEXT(%rax), %rax
 	jmp	1b
-.L\fn\()_foreign:
-	movq	%rdx, %rdi
-	CALL_ASIDE \aligned, \frame, ftr__record_return, FIX_RETURN
+.L\fn\()_otherwise:
+	CALL_ASIDE \aligned, \frame, ftr__run_exits, FIX_EXITS
 	LOAD_SELF r11
 	jmp	.L\fn\()_released
 	.endm
 
 /* ftr__dispatch_slow(R, slot, return_ip, parent_ip): rcx = R. */
-	.macro	SLOW_ARGUMENTS base, at
+	.macro	SLOW_ARGUMENTS base, at, way
 	movq	%rdi, %rsi
+	.if	\way == EXITS
+	subq	ftr__slot_table(%rip), %rsi	/* as a slot's */
+	FIXUP	FIX_TABLE
+	.endif
 	movq	%rcx, %rdi
 	movq	\at + 8(\base), %rdx
 	movq	\at + 16(\base), %rcx
@@ -499,7 +497,7 @@
 	.if	\way == JUMPED
 	BIND_RECORD \fn, \base, \at
 	.elseif	\way == EXITS
-	RELEASE_RECORD \fn, \base, \at, \frame
+	RELEASE_RECORD \fn
 	.else
 	LOAD_SELF r11
 	.endif
@@ -558,7 +556,7 @@
 	ALIGNED_CALL \size, CALL_HANDLER \way
 	jmp	.L\fn\()_ran
 .L\fn\()_slow:
-	SLOW_ARGUMENTS %rsp, \size
+	SLOW_ARGUMENTS %rsp, \size, \way
 	ALIGNED_CALL \size, CALL_OUT ftr__dispatch_slow, FIX_SLOW
 .L\fn\()_was_slow:
 	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow
@@ -771,7 +769,7 @@
 /* What callers with a frame pointer jump to. */
 	.macro	DISPATCH_ASIDE kind, fn, frame, way
 .L\fn\()_slow:
-	SLOW_ARGUMENTS %rbp, 0
+	SLOW_ARGUMENTS %rbp, 0, \way
 	CALL_OUT ftr__dispatch_slow, FIX_SLOW
 .L\fn\()_was_slow:
 	FTR__LATE .L\fn\()_slow, .L\fn\()_was_slow, 1
@@ -1032,7 +1030,6 @@
 	.hidden	ftr__dispatch_notice
 	.hidden	ftr__exit_make_ready
 	.hidden	ftr__run_exits
-	.hidden	ftr__record_return
 	.hidden	ftr__run_members
 	.hidden	ftr__record_cells
 
@@ -1056,7 +1053,6 @@
 	FAR_ROUTINE ftr__dispatch_notice
 	FAR_ROUTINE ftr__exit_make_ready
 	FAR_ROUTINE ftr__run_exits
-	FAR_ROUTINE ftr__record_return
 	FAR_ROUTINE ftr__run_members
 	FAR_ROUTINE ftr__record_cells
 

@@ -91,10 +91,9 @@
 #define FIX_MASKS  4 /* ftr__x86_wide_masks */
 #define FIX_READY  5 /* ftr__exit_make_ready */
 #define FIX_EXITS  6 /* ftr__run_exits */
-#define FIX_RETURN 7 /* ftr__record_return */
-#define FIX_MEMBERS 8 /* ftr__run_members */
-#define FIX_CELLS  9 /* where ftr__record_cells lies */
-#define FIX_WORDS  10
+#define FIX_MEMBERS 7 /* ftr__run_members */
+#define FIX_CELLS  8 /* where ftr__record_cells lies */
+#define FIX_WORDS  9
 
 #ifndef __ASSEMBLER__
 
