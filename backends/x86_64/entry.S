@@ -263,6 +263,8 @@
 	jne	.L\fn\()_behind
 .L\fn\()_first:
 	movq	FTR__RECORD_SET(%rdx), %r10
+	testq	%r10, %r10
+	jz	.L\fn\()_otherwise	/* taken for dead, too, or handed back */
 	movq	FTR__RECORD_IP(%rdx), %rdi
 	movq	\at + 8(\base), %rsi
 	SHOW_PARENT \fn, rdx, rax
