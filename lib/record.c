@@ -290,22 +290,30 @@ FTR__BARE static struct ftr__record *adopt_all(struct ftr__thread *self, struct 
 	return list;
 }
 
-FTR__BARE static struct ftr__record *empty_returned(struct ftr__thread *self)
+FTR__BARE static struct ftr__record *empty(struct ftr__record **list)
 {
-	if (!FTR__READ_ONCE(self->returned))
-		return NULL;
-	return __atomic_exchange_n(&self->returned, NULL, __ATOMIC_ACQ_REL);
+	return FTR__READ_ONCE(*list) ? __atomic_exchange_n(list, NULL, __ATOMIC_ACQ_REL) : NULL;
 }
 
-/* What others handed back, all of it; where the list of free ones is empty: so
- * none is in both. */
-FTR__BARE static struct ftr__record *take_returned(struct ftr__thread *self)
+FTR__BARE static struct ftr__record *last_of(struct ftr__record *r)
 {
-	struct ftr__record *all = empty_returned(self);
+	while (r->also)
+		r = r->also;
+	return r;
+}
 
+/* All that was handed back, where the list of free ones is empty: so none is in
+ * both. */
+FTR__BARE static struct ftr__record *take_handed(struct ftr__thread *self, struct ftr__record *all)
+{
 	for (struct ftr__record *r = all; r; r = r->also)
 		r->next = r->also;
 	return adopt_all(self, all);
+}
+
+FTR__BARE static struct ftr__record *take_returned(struct ftr__thread *self)
+{
+	return take_handed(self, empty(&self->returned));
 }
 
 /* The thread that left them may have left the first pending. */
@@ -319,30 +327,40 @@ FTR__BARE static struct ftr__record *take_inherited(struct ftr__thread *self)
 	return adopt_all(self, all);
 }
 
-/* A handler in a handler: the thread may have been interrupted in the middle of
+FTR__BARE static struct ftr__record *make_chunk_handed(struct ftr__thread *self)
+{
+	size_t n;
+	struct ftr__record *r = get_chunk(self, &n);
+
+	for (size_t i = 0; r && i < n; i++) {
+		make(self, &r[i]);
+		r[i].handed = true;
+		r[i].also = i + 1 < n ? &r[i + 1] : NULL;
+	}
+	return r;
+}
+
+/*
+ * A handler in a handler: the thread may have been interrupted in the middle of
  * what take() does; and the record, handed back, may still be the first of the free
- * ones, so that its `next` is not touched.  Signals are blocked. */
+ * ones: so its `next` is not touched, and it stays `handed`.  What is left over is
+ * for others like it: to let take() have it would cost a chunk each time.
+ * Signals are blocked.
+ */
 FTR__BARE static struct ftr__record *take_nested(struct ftr__thread *self)
 {
-	struct ftr__record *r = empty_returned(self);
-	size_t n;
+	struct ftr__record *r = empty(&self->spare);
 
-	if (!r) {
-		r = get_chunk(self, &n);
-		for (size_t i = 0; r && i < n; i++) {
-			make(self, &r[i]);
-			r[i].also = i + 1 < n ? &r[i + 1] : NULL;
-		}
-	}
+	if (!r)
+		r = empty(&self->returned);
+	if (!r)
+		r = make_chunk_handed(self);
 	if (!r)
 		return NULL;
-	if (r->also) {
-		struct ftr__record *last = r->also;
-		while (last->also)
-			last = last->also;
-		push(&self->returned, r->also, last);
-	}
-	adopt(self, r);
+	if (r->also)
+		push(&self->spare, r->also, last_of(r));
+	r->tls = self->tls;
+	r->foreign = false;
 	return r;
 }
 
@@ -367,19 +385,54 @@ FTR__BARE static struct ftr__record *take_fresh(struct ftr__thread *self)
 	return make(self, self->fresh++);
 }
 
-/* What handlers in handlers gave back is in no other list meanwhile. */
+FTR__BARE static void set_foreign(struct ftr__record *spare, bool foreign)
+{
+	for (struct ftr__record *r = spare; r; r = r->also)
+		__atomic_store_n(&r->foreign, foreign, __ATOMIC_RELEASE);
+}
+
+/* What is spare is not taken for lost meanwhile. */
+FTR__BARE static struct ftr__record *look_through(struct ftr__thread *self, uintptr_t sp)
+{
+	struct ftr__record *spare = empty(&self->spare);
+
+	set_foreign(spare, true);
+	drop_dead(self, sp);
+	set_foreign(spare, false);
+	if (spare)
+		push(&self->spare, spare, last_of(spare));
+	struct ftr__record *r = first_free(self);
+	self->records = NULL;
+	return r;
+}
+
 FTR__BARE static struct ftr__record *look_for_dead(struct ftr__thread *self, uintptr_t sp)
 {
 	uint64_t signals = ftr__sys_block_signals();
 	struct ftr__record *r = take_returned(self);
 
-	if (!r) {
-		drop_dead(self, sp);
-		r = first_free(self);
-		self->records = NULL;
-	}
+	if (!r)
+		r = look_through(self, sp);
 	ftr__sys_restore_signals(signals);
 	return r;
+}
+
+/* Half of what is spare: calls that began outside and return inside handlers leave
+ * their records there. */
+FTR__BARE static struct ftr__record *take_spare(struct ftr__thread *self)
+{
+	if (!FTR__READ_ONCE(self->spare))
+		return NULL;
+	uint64_t signals = ftr__sys_block_signals();
+	struct ftr__record *all = empty(&self->spare), *middle = all, *r = all;
+	while (r && (r = r->also) && (r = r->also))
+		middle = middle->also;
+	if (all && middle->also)
+		push(&self->spare, middle->also, last_of(middle->also));
+	if (all)
+		middle->also = NULL;
+	ftr__sys_restore_signals(signals);
+	return take_handed(self, all);
 }
 
 /* Before a new chunk, and now and then where there is none, a look whether
@@ -396,6 +449,8 @@ FTR__BARE static struct ftr__record *take_more(struct ftr__thread *self, uintptr
 		self->look_after = self->n_records < depth ? 0 : LOOK_AGAIN;
 		r = look_for_dead(self, sp);
 	}
+	if (!r)
+		r = take_spare(self);
 	return r ? r : take_fresh(self);
 }
 
@@ -479,7 +534,7 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 	FTR__WRITE_ONCE(r->handed, true);
 	FTR__WRITE_ONCE(r->set, NULL);
 	FTR__PUBLISH(r->slot, 0);
-	push(&r->owner->returned, r, r);
+	push(r->owner == self ? &self->spare : &r->owner->returned, r, r);
 }
 
 /* --- records whose unwinding is of interest ------------------------------------------- */

@@ -58,9 +58,9 @@ struct ftr__thread {
 	uintptr_t looking;
 	/* The rendezvous for which its thread looked at its own stack. */
 	uint32_t looked;
-	/* More of them: that an ended thread left; that others handed back; that were
-	 * never used.  Room for data blocks. */
-	struct ftr__record *inherited, *returned, *fresh, *fresh_end;
+	/* More of them: that an ended thread left; that others handed back; for
+	 * handlers in handlers; that were never used.  Room for data blocks. */
+	struct ftr__record *inherited, *returned, *spare, *fresh, *fresh_end;
 	uintptr_t data, data_end;
 	uint32_t n_records;  /* all that the node has */
 	uint32_t look_after; /* so many calls, for records whose calls are over */

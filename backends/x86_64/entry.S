@@ -296,6 +296,8 @@
 	jne	.L\fn\()_otherwise
 	cmpq	$0, FTR__RECORD_SLOT(%rdx)
 	je	.L\fn\()_otherwise
+	cmpb	$0, FTR__RECORD_HANDED(%rdx)
+	jne	.L\fn\()_otherwise	/* was for a handler in a handler */
 	movq	FTR__THREAD_RECORDS(%r11), %rax
 	testq	%rax, %rax
 	jz	1f
