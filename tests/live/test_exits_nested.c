@@ -64,14 +64,34 @@ HOOKED long nested_deep(long n)
 	return below + 1;
 }
 
-HOOKED long nested_yields(long n)
+static void yield_perhaps(void)
 {
 	if (!stop && random_below(2))
 		yield();
-	long result = n ? nested_yields(n - 1) : 0;
-	if (!stop && random_below(2))
-		yield();
+}
+
+static long go_on(long n);
+
+/* Two alike, but that one may have two groups. */
+HOOKED long nested_yields(long n)
+{
+	yield_perhaps();
+	long result = n ? go_on(n - 1) : 0;
+	yield_perhaps();
 	return result + 1;
+}
+
+HOOKED long nested_waits(long n)
+{
+	yield_perhaps();
+	long result = n ? go_on(n - 1) : 0;
+	yield_perhaps();
+	return result + 1;
+}
+
+static __attribute__((noinline)) long go_on(long n)
+{
+	return random_below(2) ? nested_yields(n) : nested_waits(n);
 }
 
 static void routine_main(void)
@@ -79,7 +99,7 @@ static void routine_main(void)
 	for (;;) {
 		long depth = random_below(5);
 
-		if (nested_yields(depth) != depth + 1)
+		if (go_on(depth) != depth + 1)
 			abort();
 		current->rounds++;
 		current->idle = stop;
