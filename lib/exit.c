@@ -128,9 +128,10 @@ FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
 FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp, bool all)
 {
 	struct ftr__record **at = ftr__record_watched(now->self), *r;
+	struct ftr__record_look look = { .sp = sp };
 
 	while (FTR__UNLIKELY((r = *at) != NULL)) {
-		bool dead = r != now->record && ftr__record_is_dead(r, sp);
+		bool dead = r != now->record && ftr__record_is_dead(r, &look);
 		bool returned = !FTR__FETCH(r->slot);
 		if (returned || (dead && !FTR__FETCH(r->foreign))) {
 			FTR__PUBLISH(*at, r->older);

@@ -46,6 +46,7 @@ libftr_core_la_SOURCES = \
 	lib/probe_run.c \
 	lib/probe_update.c \
 	lib/record.c lib/record.h \
+	lib/record_dead.c \
 	lib/rendezvous.c lib/rendezvous.h \
 	lib/set.c lib/set.h \
 	lib/site.c lib/site.h \

@@ -21,7 +21,6 @@
 #include "lib/error.h"
 #include "lib/exec.h"
 #include "lib/rendezvous.h"
-#include "lib/stack.h"
 #include "lib/sys.h"
 #include "lib/unwind.h"
 
@@ -580,154 +579,30 @@ FTR__BARE bool ftr__record_is_one(const struct ftr__slot_hot *hot)
 	return (uintptr_t)hot - (uintptr_t)records < RECORDS_MAX * sizeof *records;
 }
 
-/* --- calls that are over -------------------------------------------------------------- */
+/* --- cells ------------------------------------------------------------------------------ */
 
-/* A word; false: its memory is gone, or a filter of system calls does not let it be read. */
-FTR__BARE static bool read_word(uintptr_t at, uintptr_t *word, bool *gone)
-{
-	enum { NO_MEMORY_THERE = -14 }; /* -EFAULT */
-	long result = ftr__sys_read_memory(at, word, sizeof *word);
-	*gone = result == NO_MEMORY_THERE;
-	return result == (long)sizeof *word;
-}
-
-/* Whether a word may be what a cell's call pushed: a stack may hold any data.  The
- * words of cells that were not made can't be read. */
-FTR__BARE static bool is_cell(uintptr_t address)
+/* The words of cells that were not made can't be read. */
+FTR__BARE struct ftr__cell_words *ftr__record_cell_of(uintptr_t address)
 {
 	size_t offset = address - cells;
 
-	return cells && offset < CODE_SIZE &&
-	       offset % FTR__CELL_SIZE == ftr__backend->cell_return &&
-	       FTR__FETCH(owners[offset / FTR__CELL_SIZE / CHUNK]);
-}
-
-FTR__BARE static struct ftr__cell_words *words_of(uintptr_t address)
-{
-	return &words[(address - cells) / FTR__CELL_SIZE];
+	if (!cells || offset >= CODE_SIZE ||
+	    offset % FTR__CELL_SIZE != ftr__backend->cell_return ||
+	    !FTR__FETCH(owners[offset / FTR__CELL_SIZE / CHUNK]))
+		return NULL;
+	return &words[offset / FTR__CELL_SIZE];
 }
 
 FTR__BARE uintptr_t ftr__record_parent(uintptr_t address)
 {
-	while (FTR__UNLIKELY(is_cell(address)))
-		address = words_of(address)->parent;
+	const struct ftr__cell_words *cell;
+
+	while (FTR__UNLIKELY((cell = ftr__record_cell_of(address)) != NULL))
+		address = cell->parent;
 	return address;
 }
 
-enum {
-	FRAME_MAX = 16384,   /* from an interrupted stack pointer to its place in the frame */
-	ARGUMENTS_MAX = 1024 /* that a function takes away */
-};
-
-FTR__BARE static bool shows_signal(const struct ftr__record *r, const uintptr_t *text, size_t n)
-{
-	return ftr__backend->interrupted(text, n, r->slot - PAGE, r->slot + ARGUMENTS_MAX);
-}
-
-/* On a stack that perhaps is none any more. */
-FTR__BARE static bool shows_signal_somewhere(const struct ftr__record *r)
-{
-	enum { PART = 512, OVERLAP = 64 };
-	uintptr_t text[PART / sizeof(uintptr_t)];
-
-	for (uintptr_t at = r->slot - PART; r->slot - at < FRAME_MAX; at -= PART - OVERLAP) {
-		if (ftr__sys_read_memory(at, text, sizeof text) != (long)sizeof text)
-			return false;
-		if (shows_signal(r, text, FTR__ARRAY_SIZE(text)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Without a red zone a signal's frame overwrites the slot while the thread is in
- * the cell and its stack pointer above the slot: before the cell's call and
- * behind it; and what a function took away of its arguments, and a caller's layout,
- * may be where it was until the exit handlers run.  Then that frame, somewhere
- * below, tells that nothing is known yet.  own: sp and the slot are on the thread's
- * own stack.
- */
-FTR__BARE static bool is_interrupted(const struct ftr__record *r, uintptr_t sp, bool own)
-{
-	if (!ftr__backend->interrupted || r->slot == sp)
-		return false;
-	if (!own)
-		return shows_signal_somewhere(r);
-	uintptr_t from = r->slot - sp < FRAME_MAX ? sp : r->slot - FRAME_MAX;
-	return shows_signal(r, (const uintptr_t *)from, (r->slot - from) / sizeof(uintptr_t));
-}
-
-/* Whether a return to this address leads to the record's cell, perhaps by way of
- * those of functions that were jumped to. */
-FTR__BARE static bool leads_to(uintptr_t address, const struct ftr__record *r)
-{
-	const uintptr_t mine = ftr__record_cell_return(r);
-
-	while (address != mine && is_cell(address))
-		address = words_of(address)->parent;
-	return address == mine;
-}
-
-/* What a pending call's slot holds is its cell's address, or the cell's of what it
- * jumped to; or the parent's, where a signal came before the cell called, or after it
- * was returned to: below the slot. */
-FTR__BARE static bool is_held(const struct ftr__record *r, uintptr_t word, uintptr_t sp, bool own)
-{
-	return leads_to(word, r) ||
-	       (word == ftr__record_words(r)->parent && r->slot != sp) ||
-	       is_interrupted(r, sp, own);
-}
-
-FTR__BARE static bool slot_is_changed(const struct ftr__record *r, uintptr_t sp)
-{
-	uintptr_t word;
-	bool gone;
-
-	return read_word(r->slot, &word, &gone) ? !is_held(r, word, sp, false) : gone;
-}
-
-FTR__BARE bool ftr__record_is_dead(const struct ftr__record *r, uintptr_t sp)
-{
-	struct ftr__thread *self = ftr__self;
-
-	if (r->tls != self->tls)
-		return slot_is_changed(r, sp) || ftr__stack_was_own(r->tls, r->slot);
-	if (!ftr__stack_is_own(self, r->slot) || !ftr__stack_is_own(self, sp))
-		return slot_is_changed(r, sp);
-	if (r->slot >= sp)
-		return !is_held(r, *(const uintptr_t *)r->slot, sp, true);
-	return !ftr__stack_is_for_signals(sp) || slot_is_changed(r, sp);
-}
-
-/*
- * What lies below the stack pointer is over, but for a stack inside the thread's
- * own, of a context or for signals, from where it only looks so.  So it is made
- * to be right either way: the return address becomes the parent's again, or that
- * of a cell on the same slot.
- */
-FTR__BARE static void unhook(const struct ftr__record *r)
-{
-	struct ftr__thread *self = ftr__self;
-	uintptr_t mine = ftr__record_cell_return(r), word;
-	bool gone;
-
-	if (r->tls != self->tls || !ftr__stack_is_own(self, r->slot) ||
-	    !read_word(r->slot, &word, &gone))
-		return;
-	if (word == mine)
-		__atomic_compare_exchange_n((uintptr_t *)r->slot, &word,
-					    ftr__record_words(r)->parent, false, __ATOMIC_RELAXED,
-					    __ATOMIC_RELAXED);
-	for (; word != mine && is_cell(word); word = words_of(word)->parent)
-		if (words_of(word)->parent == mine)
-			words_of(word)->parent = ftr__record_words(r)->parent;
-}
-
-FTR__BARE void ftr__record_drop(struct ftr__record *r)
-{
-	unhook(r);
-	ftr__record_return(r);
-}
+/* --- records that serve nobody ------------------------------------------------------------ */
 
 /* Neither pending nor in a list: a handler, or what takes and gives back, was
  * jumped out of. */
@@ -736,14 +611,15 @@ FTR__BARE static bool is_lost(const struct ftr__thread *self, const struct ftr__
 	return !FTR__FETCH(r->slot) && r->owner == self && !r->foreign;
 }
 
-FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record *r, uintptr_t sp)
+FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record *r,
+				   struct ftr__record_look *look)
 {
 	if (!r->owner || ftr__record_is_watched(r))
 		return;
 	if (is_lost(self, r)) {
 		adopt(self, r);
 		ftr__record_return(r);
-	} else if (r->slot && ftr__record_is_dead(r, sp) && !FTR__FETCH(r->foreign)) {
+	} else if (r->slot && ftr__record_is_dead(r, look) && !FTR__FETCH(r->foreign)) {
 		ftr__record_drop(r);
 	}
 }
@@ -752,11 +628,12 @@ FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record 
  * all its lists are empty. */
 FTR__BARE static void drop_dead(struct ftr__thread *self, uintptr_t sp)
 {
+	struct ftr__record_look look = { .sp = sp };
 	size_t n = FTR__FETCH(n_chunks);
 
 	for (size_t c = 0; c < n; c++)
 		for (size_t i = 0; FTR__FETCH(owners[c]) == self && i < CHUNK; i++)
-			drop_if_dead(self, &records[c * CHUNK + i], sp);
+			drop_if_dead(self, &records[c * CHUNK + i], &look);
 	adopt_all(self, self->records);
 }
 

@@ -96,6 +96,9 @@ bool ftr__record_is_watched(const struct ftr__record *record);
 /* The list, with what handlers in handlers took since. */
 struct ftr__record **ftr__record_watched(struct ftr__thread *self);
 
+/* The words of the cell whose call pushed an address; NULL: none, or not one that
+ * was made.  A stack may hold any data. */
+struct ftr__cell_words *ftr__record_cell_of(uintptr_t address);
 /* What a return address stands for: where it is a cell's, the parent's. */
 uintptr_t ftr__record_parent(uintptr_t address);
 
@@ -121,11 +124,16 @@ bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr__set *set
 /* Whether what a caller found as its slot is a record. */
 bool ftr__record_is_one(const struct ftr__slot_hot *hot);
 
+/* From where records are looked at, and what is known of that. */
+struct ftr__record_look {
+	uintptr_t sp; /* of a call that is under way on the calling thread's stack */
+	bool known, on_signal_stack;
+};
+
 /* Whether the call that a pending record stands for is over, by unwinding or a
- * jump; sp: of a call that is under way on the calling thread's stack.  Where another
- * thread returns through the record meanwhile, the answer may be true: then
- * `foreign`, or a slot of 0, is seen behind it. */
-bool ftr__record_is_dead(const struct ftr__record *record, uintptr_t sp);
+ * jump.  Where another thread returns through the record meanwhile, the answer may be
+ * true: then `foreign`, or a slot of 0, is seen behind it. */
+bool ftr__record_is_dead(const struct ftr__record *record, struct ftr__record_look *look);
 
 /* Whether some pending record names a set.  Under the library's lock. */
 bool ftr__record_holds(const struct ftr__set *set);

@@ -11,7 +11,6 @@
  */
 #include "lib/stack.h"
 
-#include <signal.h>
 #include <sys/auxv.h>
 
 #include "lib/sys.h"
@@ -143,10 +142,41 @@ FTR__BARE bool ftr__stack_is_own(struct ftr__thread *self, uintptr_t addr)
 	return addr >= self->stack_low && addr < self->stack_high;
 }
 
+/* --- signals' stacks ------------------------------------------------------------- */
+
+/* Of <linux/signal.h>, which does not go with <signal.h>. */
+enum { DISARMED = (int)(1u << 31) /* SS_AUTODISARM */ };
+
+FTR__BARE bool ftr__stack_has(const stack_t *stack, uintptr_t addr)
+{
+	return addr - (uintptr_t)stack->ss_sp < stack->ss_size;
+}
+
+FTR__BARE bool ftr__stack_disarmed(uintptr_t sp, stack_t *stack)
+{
+	enum { PAGE = 4096, LOOK = 64 * 1024 };
+	uintptr_t at = ftr__align_up(sp, sizeof(uintptr_t));
+
+	for (uintptr_t end = at + LOOK; at < end; at += sizeof(uintptr_t)) {
+		const stack_t *found = (const stack_t *)at;
+		/* From page to page: the next one may be none. */
+		if (at % PAGE > PAGE - sizeof *found && !ftr__sys_is_readable(at + sizeof *found))
+			return false;
+		if ((found->ss_flags & ~SS_ONSTACK) == DISARMED && ftr__stack_has(found, sp) &&
+		    ftr__stack_has(found, at)) {
+			*stack = *found;
+			return true;
+		}
+	}
+	return false;
+}
+
 FTR__BARE bool ftr__stack_is_for_signals(uintptr_t sp)
 {
 	stack_t stack;
 
-	return ftr__syscall(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) >= 0 &&
-	       !(stack.ss_flags & SS_DISABLE) && sp - (uintptr_t)stack.ss_sp < stack.ss_size;
+	if (ftr__syscall(SYS_sigaltstack, 0, (long)&stack, 0, 0, 0, 0) >= 0 &&
+	    !(stack.ss_flags & SS_DISABLE))
+		return ftr__stack_has(&stack, sp);
+	return ftr__stack_disarmed(sp, &stack);
 }

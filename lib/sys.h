@@ -42,6 +42,16 @@ static inline long ftr__sys_read_memory(uintptr_t at, void *to, size_t size)
 			    (long)&there, 1, 0);
 }
 
+/* Whether a word can be read: rt_sigaction(2) copies its argument before it refuses
+ * the signal's number. */
+static inline int ftr__sys_is_readable(uintptr_t addr)
+{
+	enum { NO_SIGNAL = 0, NO_MEMORY_THERE = -14 /* -EFAULT */ };
+
+	return ftr__syscall(SYS_rt_sigaction, NO_SIGNAL, (long)addr, 0, FTR__KERNEL_SIGSET_SIZE,
+			    0, 0) != NO_MEMORY_THERE;
+}
+
 static inline int ftr__sys_tgkill(pid_t pid, pid_t tid, int sig)
 {
 	return (int)ftr__syscall(SYS_tgkill, pid, tid, sig, 0, 0, 0);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/stack.h"
 #include "lib/sys.h"
 
 __thread struct ftr__thread *ftr__self __attribute__((tls_model("initial-exec")));
@@ -294,56 +295,12 @@ bool ftr__thread_alive(const struct ftr__thread *thread)
 	return ticks * 1000000000u / (uint64_t)hz <= thread->born + 2000000000u / (uint64_t)hz;
 }
 
-/*
- * Whether a word can be read: rt_sigaction(2) copies its argument before it
- * refuses the signal's number.
- */
-FTR__BARE static bool readable(uintptr_t addr)
-{
-	enum { NO_SIGNAL = 0, EFAULT_ = 14 };
-
-	return ftr__syscall(SYS_rt_sigaction, NO_SIGNAL, (long)addr, 0, FTR__KERNEL_SIGSET_SIZE,
-			    0, 0) != -EFAULT_;
-}
-
 /* The outer frame's stack may be unmapped by now. */
 FTR__BARE static bool frame_lives(const struct ftr__thread *self)
 {
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)self->frame;
 
-	return readable(self->frame) && (head->mark & FTR__MARK_MASK) == FTR__MARK;
-}
-
-/* Of <linux/signal.h>, which does not go with <signal.h>. */
-enum { DISARMED = (int)(1u << 31) /* SS_AUTODISARM */ };
-
-FTR__BARE static bool within(const stack_t *stack, uintptr_t addr)
-{
-	return addr - (uintptr_t)stack->ss_sp < stack->ss_size;
-}
-
-/*
- * A stack that the kernel disarmed while the signal's handler runs on it
- * (SS_AUTODISARM): sigaltstack(2) does not tell of it, but the signal's frame,
- * somewhere above sp, has it in its uc_stack.
- */
-FTR__BARE static bool disarmed_stack(uintptr_t sp, stack_t *stack)
-{
-	enum { PAGE = 4096, LOOK = 64 * 1024 };
-	uintptr_t at = ftr__align_up(sp, sizeof(uintptr_t));
-
-	for (uintptr_t end = at + LOOK; at < end; at += sizeof(uintptr_t)) {
-		const stack_t *found = (const stack_t *)at;
-		/* From page to page: the next one may be none. */
-		if (at % PAGE > PAGE - sizeof *found && !readable(at + sizeof *found))
-			return false;
-		if ((found->ss_flags & ~SS_ONSTACK) == DISARMED && within(found, sp) &&
-		    within(found, at)) {
-			*stack = *found;
-			return true;
-		}
-	}
-	return false;
+	return ftr__sys_is_readable(self->frame) && (head->mark & FTR__MARK_MASK) == FTR__MARK;
 }
 
 /* The stack of signals that the thread has, or is on. */
@@ -352,15 +309,15 @@ FTR__BARE static bool signal_stack(const struct ftr__thread *self, uintptr_t sp,
 	if (ftr__syscall(SYS_sigaltstack, 0, (long)stack, 0, 0, 0, 0) >= 0 &&
 	    !(stack->ss_flags & SS_DISABLE))
 		return true;
-	return sp >= self->frame && disarmed_stack(sp, stack);
+	return sp >= self->frame && ftr__stack_disarmed(sp, stack);
 }
 
 FTR__BARE static bool jumped_over(const struct ftr__thread *self, uintptr_t sp)
 {
 	stack_t alt;
 	bool enabled = signal_stack(self, sp, &alt);
-	bool now_on_alt = enabled && within(&alt, sp);
-	bool outer_on_alt = enabled && within(&alt, self->frame);
+	bool now_on_alt = enabled && ftr__stack_has(&alt, sp);
+	bool outer_on_alt = enabled && ftr__stack_has(&alt, self->frame);
 
 	/* Left the signal's stack: what ran there is over. */
 	if (outer_on_alt && !now_on_alt)

@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -198,6 +199,43 @@ START_TEST(test_stacks_may_not_be_read)
 }
 END_TEST
 
+/* --- signals' stacks -------------------------------------------------------------- */
+
+static volatile sig_atomic_t handled;
+
+static void go_deep_in_handler(int sig)
+{
+	go_deep();
+	handled++;
+}
+
+HOOKED long chains_raises(long n)
+{
+	raise(SIGUSR1);
+	return n + 1;
+}
+
+/* The signal's stack is a part of the thread's own, above the calls that it
+ * interrupts; while its handler runs the kernel does not tell of it. */
+START_TEST(test_disarmed_stack_inside_the_stack)
+{
+	struct sigaction action = { .sa_handler = go_deep_in_handler, .sa_flags = SA_ONSTACK };
+	char room[STACK];
+	stack_t stack = { .ss_sp = room, .ss_size = sizeof(room), .ss_flags = (int)(1u << 31) };
+
+	memset(room, 0, sizeof(room));
+	ck_assert_int_eq(sigaltstack(&stack, NULL), 0);
+	ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+	hook_attach(&hook, "chains_*", _i ? FTR_GROUP_UNWOUND_EXITS : 0);
+	ck_assert_int_eq(chains_raises(1), 2);
+	ck_assert_int_eq(handled, 1);
+	ck_assert_uint_eq(hook.entries, 2 * (DEEP + 1) + 1);
+	ck_assert_uint_eq(hook.exits, hook.entries);
+	ck_assert_uint_eq(hook.unwound, 0);
+	hook_drop(&hook);
+}
+END_TEST
+
 /* --- returns in another thread -------------------------------------------------------- */
 
 enum { ROUTINES = 100, SMALL_STACK = 32 * 1024 };
@@ -324,6 +362,7 @@ int main(void)
 	LIVE_LOOP(suite, test_tail_calls_go_deep, 0, 2, 30);
 	LIVE_CASE(suite, test_tail_call_to_another_group, 30);
 	LIVE_LOOP(suite, test_stacks_may_not_be_read, 0, 2, 30);
+	LIVE_LOOP(suite, test_disarmed_stack_inside_the_stack, 0, 2, 30);
 	LIVE_LOOP(suite, test_data_like_cells, 0, 2, 30);
 	LIVE_LOOP(suite, test_returns_while_their_owner_looks, 0, 2, 60);
 	return live_main(suite);
