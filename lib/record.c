@@ -522,6 +522,9 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 	r->foreign = r->owner != self; /* read behind slot */
 	/* Nobody but the record's caller is inside, in the record's own thread. */
 	if (FTR__LIKELY(r->owner == self && !r->nested)) {
+		/* While it is pending: it may be the first of those. */
+		if (FTR__UNLIKELY(!self->records))
+			self->records = take_inherited(self);
 		FTR__PUBLISH(r->slot, 0);
 		if (r == self->records)
 			return;

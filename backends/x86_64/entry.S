@@ -287,8 +287,8 @@
 .L\fn\()_released:
 	.endm
 
-/* What is another thread's, was taken for dead, or has to be looked for on the x87
- * stack: is left to C. */
+/* What is another thread's, was taken for dead, has to be looked for on the x87
+ * stack, or may be the first of what was inherited: is left to C. */
 	.macro	RELEASE_RECORD_ASIDE fn, frame, aligned
 	SHOW_PARENT_ASIDE \fn, rdx, rax
 .L\fn\()_behind:
@@ -300,7 +300,7 @@
 	jne	.L\fn\()_otherwise	/* was for a handler in a handler */
 	movq	FTR__THREAD_RECORDS(%r11), %rax
 	testq	%rax, %rax
-	jz	1f
+	jz	.L\fn\()_otherwise
 	cmpq	$0, FTR__RECORD_SLOT(%rax)
 	jne	2f
 	cmpb	$0, FTR__RECORD_HANDED(%rax)

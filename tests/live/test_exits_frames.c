@@ -438,6 +438,78 @@ START_TEST(test_context_outlives_its_thread)
 }
 END_TEST
 
+static struct routine pair[2];
+static struct ftr__thread *pair_node;
+static struct hook other;
+
+HOOKED long other_last(long n)
+{
+	LIVE_OPAQUE(n);
+	return n + 1;
+}
+
+HOOKED long frames_to_other(long n)
+{
+	long below = n ? frames_to_other(n - 1) : other_last(-1);
+
+	LIVE_OPAQUE(below);
+	return below + 1;
+}
+
+static void *begin_pair(void *arg)
+{
+	pair_node = ftr__thread_self();
+	switch_to(&pair[0]);
+	switch_to(&pair[1]);
+	return NULL;
+}
+
+/** In the thread that gets the node: the first that it does is to return. */
+static void *end_pair(void *arg)
+{
+	if (ftr__thread_self() != pair_node)
+		return NULL;
+	switch_to(&pair[0]);
+	switch_to(&pair[1]);
+	return (void *)frames_to_other(3);
+}
+
+static long in_thread(void *(*fn)(void *))
+{
+	pthread_t thread;
+	void *result;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, fn, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, &result), 0);
+	return (long)result;
+}
+
+/* The calls that an ended thread left pending return in the one that has its node
+ * then: their records are in no list twice. */
+START_TEST(test_contexts_return_where_their_records_were_inherited)
+{
+	enum { THREADS_MAX = 1000 };
+	long deep = 0;
+	int i;
+
+	hook_functions("frames_*", _i);
+	hook_attach(&other, "other_*", _i ? 0 : FTR_GROUP_UNWOUND_EXITS);
+	for (i = 0; i < 2; i++)
+		routine_make(&pair[i], malloc(STACK), 1);
+	in_thread(begin_pair);
+	for (i = 0; i < THREADS_MAX && !deep; i++)
+		deep = in_thread(end_pair);
+	ck_assert_int_eq(deep, 4);
+	expect_books(4 + 4, 4 + 4);
+	expect_unwound(_i, 0);
+	ck_assert_uint_eq(other.exits, 1);
+	hook_drop(&other);
+	hook_drop(&hook);
+	for (i = 0; i < 2; i++)
+		free(pair[i].stack);
+}
+END_TEST
+
 /* --- threads that end -------------------------------------------------------------------------- */
 
 static sem_t inside;
@@ -688,6 +760,7 @@ int main(void)
 	LIVE_LOOP(suite, test_context_that_changes_threads, 0, 2, 30);
 	LIVE_LOOP(suite, test_records_given_back_while_their_owner_runs, 0, 2, 30);
 	LIVE_LOOP(suite, test_context_outlives_its_thread, 0, 2, 30);
+	LIVE_LOOP(suite, test_contexts_return_where_their_records_were_inherited, 0, 2, 30);
 	LIVE_LOOP(suite, test_threads_that_end_inside, 0, 2, 60);
 	LIVE_LOOP(suite, test_fork_in_a_hooked_function, 0, 2, 20);
 	LIVE_LOOP(suite, test_vfork_and_spawn_in_hooked_functions, 0, 2, 20);
