@@ -196,5 +196,5 @@ FTR__BARE void ftr__dispatch_notice(struct ftr_regs *regs)
 {
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
 
-	ftr__grace_notice(head->mark & FTR__MARK_WIDTH);
+	ftr__grace_notice(head->mark & FTR__MARK_WIDTH, (uintptr_t)regs);
 }

@@ -260,11 +260,50 @@ void ftr__grace_async(struct ftr__grace_item *item)
 		ftr__grace_poll();
 }
 
-void ftr__grace_notice(bool may_run)
+static void (*look)(uintptr_t sp);
+static unsigned lookers;
+
+static bool ask_to_look(struct ftr__thread *thread, void *arg)
+{
+	ask(thread);
+	return false;
+}
+
+void ftr__grace_ask_to_look(void (*fn)(uintptr_t sp))
+{
+	FTR__PUBLISH(look, fn);
+	ftr__thread_for_each(ask_to_look, NULL);
+}
+
+void ftr__grace_end_looks(void)
+{
+	struct timespec pause = { 0, 20000 };
+
+	__atomic_store_n(&look, NULL, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&lookers, __ATOMIC_SEQ_CST))
+		nanosleep(&pause, NULL);
+}
+
+/* Left in the middle by siglongjmp(3), it would be waited for for ever. */
+FTR__BARE static void look_if_asked(uintptr_t sp)
+{
+	if (FTR__LIKELY(!FTR__FETCH(look)))
+		return;
+	uint64_t signals = ftr__sys_block_signals();
+	__atomic_add_fetch(&lookers, 1, __ATOMIC_SEQ_CST);
+	void (*fn)(uintptr_t) = __atomic_load_n(&look, __ATOMIC_SEQ_CST);
+	if (fn)
+		fn(sp);
+	__atomic_sub_fetch(&lookers, 1, __ATOMIC_SEQ_CST);
+	ftr__sys_restore_signals(signals);
+}
+
+void ftr__grace_notice(bool may_run, uintptr_t sp)
 {
 	struct ftr__thread *self = ftr__self;
 
 	__atomic_store_n(&self->answered, FTR__READ_ONCE(self->asked), __ATOMIC_SEQ_CST);
+	look_if_asked(sp);
 	if (may_run && ftr__grace_pending())
 		rounds(false);
 }
@@ -289,7 +328,7 @@ void ftr__grace_quietly(void (*fn)(void *arg), void *arg)
 	FTR__BARRIER();
 	self->quiet--;
 	if (outermost && FTR__READ_ONCE(self->asked) != FTR__READ_ONCE(self->answered))
-		ftr__grace_notice(false);
+		ftr__grace_notice(false, (uintptr_t)&head);
 	ftr__sys_restore_signals(signals);
 }
 
@@ -301,4 +340,6 @@ bool ftr__grace_pending(void)
 void ftr__grace_forked(void)
 {
 	rounds_asked = 0;
+	look = NULL;
+	lookers = 0;
 }

@@ -54,8 +54,15 @@ void ftr__grace_async(struct ftr__grace_item *item);
 void ftr__grace_poll(void);
 
 /* The outermost handler of a thread that was asked has ended; may_run: what is
- * due may be run here, for vector registers were saved. */
-void ftr__grace_notice(bool may_run);
+ * due may be run here, for vector registers were saved.  sp: from there on the stack is
+ * the traced function's. */
+void ftr__grace_notice(bool may_run, uintptr_t sp);
+
+/* Let each thread, when it leaves a handler next, call fn(sp): signals are blocked,
+ * and it is async-signal-safe.  It does so once for each time that this is called,
+ * until the looks end, when none is under way any more. */
+void ftr__grace_ask_to_look(void (*fn)(uintptr_t sp));
+void ftr__grace_end_looks(void);
 
 /*
  * fn(arg), in which no handler runs in this thread, not even of a group with

@@ -14,6 +14,8 @@
  *
  *   trapped    it met one of the breakpoints: its pc is outside, and in the
  *              trap handler it looks at its own stack
+ *   left       it was asked to, and looked at its own stack when it left a
+ *              handler
  *   blocked    /proc/self/task/N/syscall shows pc and sp of a thread that is
  *              not running, before and after its stack was read
  *   running    a thread that never blocks nor traps shows neither.  It is known
@@ -64,6 +66,7 @@ struct task {
 struct meeting {
 	struct ftr__inside *ranges;
 	size_t n;
+	uint8_t *always; /* occupied in all rounds so far */
 	struct task *tasks;
 	size_t n_tasks;
 	int mem; /* /proc/self/mem, for reading */
@@ -191,7 +194,8 @@ FTR__BARE static void check_stack(struct meeting *m, uintptr_t sp)
 		check_one_stack(m, &stacks, stacks.sp[i]);
 }
 
-/* In the trap handler of another thread: look at the own stack. */
+/* In the trap handler of another thread, or where that leaves a handler: look at the
+ * own stack. */
 FTR__BARE static void look_at_own(uintptr_t sp)
 {
 	struct ftr__thread *self = ftr__thread_self();
@@ -615,30 +619,44 @@ static void look_again(struct meeting *m)
 	for (size_t i = 0; i < m->n_tasks; i++)
 		m->tasks[i] = (struct task){ .tid = m->tasks[i].tid };
 	FTR__PUBLISH(current_number, current_number + 1);
+	ftr__grace_ask_to_look(look_at_own);
 	check_stack(m, own_start());
 }
 
-/* Rounds of looks: for what is occupied in one may be free in the next. */
+/* What was free in any whole round is free; how many are not yet. */
+static size_t keep_occupied(struct meeting *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->always[i] &= FTR__READ_ONCE(m->ranges[i].occupied);
+	return n;
+}
+
+/* Rounds of looks: for what is occupied in one may be free in the next.  While that
+ * helps they go on, and for a time where it does not. */
 static void meet(struct meeting *m, unsigned timeout_ms)
 {
 	uint64_t start = now_ms();
 	uint64_t patience = timeout_ms < OCCUPIED_MS ? timeout_ms : OCCUPIED_MS;
-	bool all_clear = true;
+	size_t left = m->n, before = 0;
 
 	m->deadline = start + timeout_ms;
-	for (int round = 0; all_clear; round++) {
+	memset(m->always, 1, m->n);
+	while (left && (left != before || now_ms() - start < patience)) {
 		struct timespec pause = { 0, 1000000 };
 
-		if (round)
-			nanosleep(&pause, NULL);
 		m->memory_clear = !has_signal_handlers();
 		look_again(m);
-		all_clear = look_until(m, start);
-		if (!count_occupied(m) || now_ms() - start >= patience)
+		if (!look_until(m, start))
 			break;
+		before = left;
+		left = keep_occupied(m);
+		if (left)
+			nanosleep(&pause, NULL);
 	}
-	for (size_t i = 0; i < m->n && !all_clear; i++)
-		m->ranges[i].occupied = 1;
+	for (size_t i = 0; i < m->n; i++)
+		m->ranges[i].occupied = m->always[i];
 }
 
 bool ftr__rendezvous_alone(void)
@@ -665,6 +683,8 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 	if (m.mem < 0)
 		result = ftr__fail(EACCES, "/proc/self/mem can't be read (errno %d): no look at the"
 				   " threads' stacks", errno);
+	if (!result && !(m.always = malloc(n + 1)))
+		result = ftr__fail(ENOMEM, "no memory for a look at the threads' stacks");
 	if (!result)
 		result = ftr__maps_read(&m.maps);
 	if (!result)
@@ -675,6 +695,7 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 		FTR__PUBLISH(ftr__trap_look, look_at_own);
 		meet(&m, timeout_ms);
 		FTR__PUBLISH(ftr__trap_look, NULL);
+		ftr__grace_end_looks();
 		FTR__PUBLISH(current, NULL);
 		/* The meeting lies on this stack. */
 		ftr__trap_quiesce();
@@ -683,6 +704,7 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 	if (m.mem >= 0)
 		close(m.mem);
 	free(m.tasks);
+	free(m.always);
 	ftr__maps_free(&m.maps);
 	return left;
 }

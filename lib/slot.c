@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -47,7 +48,9 @@ struct area {
 /* Slots i * CHUNK_SLOTS + 1 to + used of chunk i, all of one caller. */
 struct chunk {
 	uintptr_t code;
-	uintptr_t caller; /* the library's own, whose copy may serve */
+	/* The complement of what slots_are_for() is asked for: the library's own memory
+	 * must not look as if a thread were late there (lib/rendezvous.h). */
+	uintptr_t not_caller;
 	uint32_t used;
 };
 
@@ -69,6 +72,12 @@ static struct chunk chunks[CHUNKS_MAX];
 static size_t n_chunks;
 static struct area areas[CHUNKS_MAX];
 static size_t n_areas;
+
+/* caller: the library's own, whose copy may serve. */
+static bool slots_are_for(const struct chunk *chunk, uintptr_t caller)
+{
+	return chunk->not_caller == ~caller;
+}
 
 /* Every slot that was ever made, FREE ones too.  Number 0 is none. */
 #define FOR_EACH_SLOT(i)                                                       \
@@ -120,7 +129,7 @@ static bool within(uintptr_t start, uintptr_t end, uintptr_t low, uintptr_t high
 static struct chunk *chunk_find(const struct area *area, uintptr_t caller)
 {
 	for (size_t i = 0; i < n_chunks; i++)
-		if (chunks[i].caller == caller && chunks[i].used < CHUNK_ROOM &&
+		if (slots_are_for(&chunks[i], caller) && chunks[i].used < CHUNK_ROOM &&
 		    chunks[i].code - area->code < AREA_CHUNKS * chunk_size())
 			return &chunks[i];
 	return NULL;
@@ -227,10 +236,11 @@ static int chunk_make(struct area *area, uintptr_t caller)
 	ftr__backend->slots_emit(code, at, CHUNK_SLOTS, pushed,
 				 ftr__callers_near(area->callers, caller));
 	int result = ftr__exec_seal(at, code, chunk_size());
+	memset(code, 0, sizeof code); /* it may have had the caller's address */
 	if (result)
 		return result;
 	area->n_chunks++;
-	chunks[n_chunks++] = (struct chunk){ .code = at, .caller = caller };
+	chunks[n_chunks++] = (struct chunk){ .code = at, .not_caller = ~caller };
 	return 0;
 }
 
@@ -273,7 +283,7 @@ static uint32_t find_owned(const struct ftr__set *set, const struct ftr__slot_fo
 static uint32_t find_free(uintptr_t caller, const struct ftr__slot_for *sites)
 {
 	FOR_EACH_SLOT(i)
-		if (n_free && slots[i].state == FREE && chunk_of(i)->caller == caller &&
+		if (n_free && slots[i].state == FREE && slots_are_for(chunk_of(i), caller) &&
 		    reaches(i, sites))
 			return i;
 	return 0;
@@ -353,7 +363,7 @@ static void reclaim(unsigned patience_ms)
 		free_waiting(ranges, n, (size_t)left);
 	free(ranges);
 	/* Not at once again where that was in vain. */
-	size_t more = n_waiting < RECLAIM_MORE ? n_waiting : RECLAIM_MORE;
+	size_t more = n_waiting / 4 < RECLAIM_MORE ? n_waiting / 4 : RECLAIM_MORE;
 	reclaim_at = n_waiting + (more > RECLAIM_MIN ? more : RECLAIM_MIN);
 }
 

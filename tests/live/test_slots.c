@@ -4,6 +4,8 @@
  * slots, nor get slower, nor run a stranger's handler in a slot that serves
  * again.
  */
+#include <signal.h>
+
 #include "lib/slot.h"
 #include "tests/live/visitor.h"
 
@@ -122,6 +124,26 @@ START_TEST(test_ever_new_selections)
 }
 END_TEST
 
+static void on_signal(int sig)
+{
+}
+
+/* Where signals have handlers a saved pc may be anywhere.  A thread that never blocks
+ * looks at its own stack when it leaves a handler: so slots serve again. */
+START_TEST(test_a_new_group_beside_a_busy_thread)
+{
+	const unsigned long rounds = live_rounds(5000);
+	struct ftr_group *b;
+
+	signal(SIGUSR1, on_signal);
+	b = start();
+	for (unsigned long i = 0; i < rounds; i++)
+		live_drop(live_attach("a", handler_a, NULL, 0, live_sites[1]));
+	ck_assert_uint_lt(ftr__slot_count(), rounds / 2);
+	finish(b);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("slots");
@@ -129,5 +151,6 @@ int main(void)
 	LIVE_CASE(suite, test_one_group_on_and_off, 120);
 	LIVE_CASE(suite, test_a_new_group_each_time, 120);
 	LIVE_CASE(suite, test_ever_new_selections, 120);
+	LIVE_CASE(suite, test_a_new_group_beside_a_busy_thread, 120);
 	return live_main(suite);
 }

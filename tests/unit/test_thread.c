@@ -168,7 +168,7 @@ static void *reader_main(void *arg)
 	FTR__WRITE_ONCE(self->frame, 0);
 	FTR__BARRIER();
 	if (self->asked != self->answered)
-		ftr__grace_notice(true);
+		ftr__grace_notice(true, (uintptr_t)__builtin_frame_address(0));
 	return NULL;
 }
 
@@ -213,7 +213,7 @@ static void *leave_and_return(void *arg)
 	while (FTR__READ_ONCE(self->asked) == self->answered)
 		;
 	FTR__WRITE_ONCE(self->frame, 0);
-	ftr__grace_notice(true);
+	ftr__grace_notice(true, (uintptr_t)__builtin_frame_address(0));
 	FTR__WRITE_ONCE(self->frame, (uintptr_t)&self);
 	while (sem_wait(&reader->leave))
 		;
