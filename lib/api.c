@@ -15,10 +15,12 @@
 #include "lib/fault.h"
 #include "lib/grace.h"
 #include "lib/group.h"
+#include "lib/jump.h"
 #include "lib/module.h"
 #include "lib/normal.h"
 #include "lib/options.h"
 #include "lib/probe.h"
+#include "lib/record.h"
 #include "lib/rendezvous.h"
 #include "lib/replace.h"
 #include "lib/slot.h"
@@ -285,6 +287,9 @@ static void dump_totals(FILE *f)
 		   " stubs %zu in %zu areas; detours %zu\n", ftr__slot_count(),
 		ftr__slot_pages(), ftr__slot_areas(), ftr__slot_waiting(), ftr__stub_count(),
 		ftr__stub_areas(), ftr__detour_count());
+	fprintf(f, "# return hooks: records %zu in %zu pages, pending %zu; jumps in %zu areas\n",
+		ftr__record_count(), ftr__record_pages(), ftr__record_pending(),
+		ftr__jump_areas());
 }
 
 static int dump_locked(void *arg)

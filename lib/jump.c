@@ -29,6 +29,7 @@ struct ftr__jumps {
 };
 
 static struct ftr__jumps *spare;
+static size_t n_areas;
 
 enum { PAGE = 4096 };
 
@@ -112,6 +113,7 @@ static int make(const struct ftr__module *m, struct ftr__jumps *jumps)
 	}
 	/* Data, and never a thread's own. */
 	ftr__rendezvous_ignore(at + code_size, at + code_size + data_size);
+	n_areas++;
 	*jumps = (struct ftr__jumps){ .code = at + size,
 				      .words = (struct words *)(at + code_size) + 1,
 				      .room = n - 1 };
@@ -156,6 +158,11 @@ void ftr__jump_lead(const struct ftr__module *m, size_t number, size_t n, uint32
 
 	for (size_t i = number; i < number + n; i++)
 		FTR__PUBLISH(m->jumps->words[i].target, target);
+}
+
+size_t ftr__jump_areas(void)
+{
+	return n_areas;
 }
 
 void ftr__jump_forget(struct ftr__module *m)

@@ -33,6 +33,9 @@ void ftr__jump_lead(const struct ftr__module *module, size_t number, size_t n, u
 int ftr__jump_reserve(const struct ftr__module *module, size_t code_size, size_t data_size,
 		      uintptr_t *at);
 
+/* How many areas there are, spare ones too. */
+size_t ftr__jump_areas(void);
+
 /* The module went. */
 void ftr__jump_forget(struct ftr__module *module);
 

@@ -676,3 +676,8 @@ size_t ftr__record_count(void)
 {
 	return n_chunks * CHUNK;
 }
+
+size_t ftr__record_pages(void)
+{
+	return n_chunks;
+}

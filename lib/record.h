@@ -143,5 +143,6 @@ void ftr__record_forget(const struct ftr__set *set);
 /* For reports: how many are pending, how many cells were ever made. */
 size_t ftr__record_pending(void);
 size_t ftr__record_count(void);
+size_t ftr__record_pages(void); /* of cells, each a mapping of its own */
 
 #endif

@@ -58,16 +58,42 @@ static int handler_busy(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *gro
 	return 0;
 }
 
+/* The exit finds what its own entry left. */
+static int handler_enter(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			 struct ftr_regs *regs)
+{
+	uintptr_t *left = ftr_entry_data(regs);
+
+	left[0] = ip;
+	left[1] = parent_ip;
+	return handler_plain(ip, parent_ip, group, regs);
+}
+
+static void handler_leave(uintptr_t ip, uintptr_t parent_ip, struct ftr_group *group,
+			  struct ftr_regs *regs)
+{
+	const uintptr_t *left = ftr_entry_data(regs);
+
+	if (left[0] != ip || left[1] != parent_ip)
+		soak_fail("an exit of %#lx from %#lx has the data of %#lx from %#lx",
+			  (unsigned long)ip, (unsigned long)parent_ip, (unsigned long)left[0],
+			  (unsigned long)left[1]);
+	handler_plain(ip, parent_ip, group, regs);
+}
+
 static const struct kind {
 	ftr_entry_fn entry;
 	uint32_t flags;
+	ftr_exit_fn exit;
 } kinds[] = {
-	{ handler_plain, FTR_GROUP_NO_SIMD },
-	{ handler_plain, FTR_GROUP_NO_SIMD | FTR_GROUP_REGS },
-	{ handler_plain, FTR_GROUP_NO_SIMD | FTR_GROUP_REENTRANT },
-	{ handler_busy, 0 },
-	{ handler_busy, FTR_GROUP_REGS },
-	{ handler_busy, FTR_GROUP_ALL_VECTORS },
+	{ handler_plain, FTR_GROUP_NO_SIMD, NULL },
+	{ handler_plain, FTR_GROUP_NO_SIMD | FTR_GROUP_REGS, NULL },
+	{ handler_plain, FTR_GROUP_NO_SIMD | FTR_GROUP_REENTRANT, NULL },
+	{ handler_busy, 0, NULL },
+	{ handler_busy, FTR_GROUP_REGS, NULL },
+	{ handler_busy, FTR_GROUP_ALL_VECTORS, NULL },
+	{ handler_enter, 0, handler_leave },
+	{ handler_enter, FTR_GROUP_UNWOUND_EXITS | FTR_GROUP_REGS, handler_leave },
 };
 
 static void make(struct subject *subject, struct soak_random *random)
@@ -77,6 +103,8 @@ static void make(struct subject *subject, struct soak_random *random)
 
 	options.name = "soak";
 	options.entry = kind->entry;
+	options.exit = kind->exit;
+	options.entry_data_size = kind->exit ? 2 * sizeof(uintptr_t) : 0;
 	options.flags = kind->flags;
 	options.data = subject;
 	soak_ok("ftr_group_new", ftr_group_new(&subject->group, &options));

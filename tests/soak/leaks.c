@@ -42,14 +42,15 @@ static long count_descriptors(void)
 /*
  * Of the trampolines that the library tells of: a page of slots is a mapping, an
  * area of them has two more (the callers, and what is reserved for more pages),
- * one of stubs is two (code and data).
+ * one of stubs, or of jumps, is two (code and data); a page of cells is one, and
+ * its records' data blocks may be one; all of them have three more.
  */
 static void count_trampolines(struct soak_usage *usage)
 {
 	FILE *f = tmpfile();
 	char line[256];
-	long pages, areas, stub_areas;
-	int found = 0;
+	long pages, areas, stub_areas, cells, jump_areas;
+	int found = 0, found_hooks = 0;
 
 	if (!f)
 		soak_fail("no temporary file");
@@ -59,10 +60,13 @@ static void count_trampolines(struct soak_usage *usage)
 		found = sscanf(line, "# slots %ld in %ld pages of %ld areas, waiting to serve again"
 			       " %*d; stubs %*d in %ld areas", &usage->slots, &pages, &areas,
 			       &stub_areas);
+	if (fgets(line, sizeof(line), f))
+		found_hooks = sscanf(line, "# return hooks: records %*d in %ld pages, pending %*d;"
+				     " jumps in %ld areas", &cells, &jump_areas);
 	fclose(f);
-	if (found != 4)
-		soak_fail("ftr_dump() tells of no slots");
-	usage->trampolines = pages + 2 * areas + 2 * stub_areas;
+	if (found != 4 || found_hooks != 2)
+		soak_fail("ftr_dump() tells of no slots, or of no return hooks");
+	usage->trampolines = pages + 2 * (areas + stub_areas + jump_areas) + 2 * cells + 3 * !!cells;
 }
 
 struct soak_usage usage_now(void)
