@@ -26,7 +26,8 @@ bool ftr__stack_has(const stack_t *stack, uintptr_t addr);
 /*
  * The stack that the kernel disarmed while the signal's handler runs on it, at sp
  * (SS_AUTODISARM): sigaltstack(2) does not tell of it, but the signal's frame,
- * somewhere above sp, has it in its uc_stack.  Looks at 64 KiB.
+ * somewhere above sp, has it in its uc_stack; but not i386's frames of handlers
+ * without SA_SIGINFO.  Looks at 64 KiB.
  */
 bool ftr__stack_disarmed(uintptr_t sp, stack_t *stack);
 
