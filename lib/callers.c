@@ -45,7 +45,8 @@ static size_t windows_of(uintptr_t copy, struct ftr__inside *ranges)
 
 	for (const struct ftr__inside *window = ftr__late; window < ftr__late_end; window++)
 		ranges[n++] = (struct ftr__inside){ ftr__callers_near(copy, window->after),
-						    ftr__callers_near(copy, window->end), 0 };
+						    ftr__callers_near(copy, window->end),
+						    FTR__INSIDE_MAY_BE_ENTERED };
 	return n;
 }
 

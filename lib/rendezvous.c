@@ -66,7 +66,8 @@ struct task {
 struct meeting {
 	struct ftr__inside *ranges;
 	size_t n;
-	uint8_t *always; /* occupied in all rounds so far */
+	uint8_t *always;  /* occupied in all rounds so far */
+	uint8_t *entered; /* FTR__INSIDE_MAY_BE_ENTERED */
 	struct task *tasks;
 	size_t n_tasks;
 	int mem; /* /proc/self/mem, for reading */
@@ -590,15 +591,6 @@ static bool look_until(struct meeting *m, uint64_t start)
 	return left == 0;
 }
 
-static size_t count_occupied(const struct meeting *m)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->n; i++)
-		n += FTR__READ_ONCE(m->ranges[i].occupied);
-	return n;
-}
-
 /*
  * Where the look at the own stack begins: the frames from the call of the library
  * on have all kinds of words, the same each time, and no saved pc that is inside.
@@ -623,19 +615,22 @@ static void look_again(struct meeting *m)
 	check_stack(m, own_start());
 }
 
-/* What was free in any whole round is free; how many are not yet. */
-static size_t keep_occupied(struct meeting *m)
+/* What was free in any whole round is free, and how many are not yet; but not where
+ * who was seen elsewhere may have come from it since its own look. */
+static size_t keep_occupied(struct meeting *m, size_t left)
 {
-	size_t n = 0;
-
 	for (size_t i = 0; i < m->n; i++)
-		n += m->always[i] &= FTR__READ_ONCE(m->ranges[i].occupied);
-	return n;
+		if (m->entered[i] && FTR__READ_ONCE(m->ranges[i].occupied))
+			return left;
+	left = 0;
+	for (size_t i = 0; i < m->n; i++)
+		left += m->always[i] &= FTR__READ_ONCE(m->ranges[i].occupied);
+	return left;
 }
 
 /* Rounds of looks: for what is occupied in one may be free in the next.  While that
- * helps they go on, and for a time where it does not. */
-static void meet(struct meeting *m, unsigned timeout_ms)
+ * helps they go on, and for a time where it does not.  How many are occupied. */
+static size_t meet(struct meeting *m, unsigned timeout_ms)
 {
 	uint64_t start = now_ms();
 	uint64_t patience = timeout_ms < OCCUPIED_MS ? timeout_ms : OCCUPIED_MS;
@@ -643,6 +638,8 @@ static void meet(struct meeting *m, unsigned timeout_ms)
 
 	m->deadline = start + timeout_ms;
 	memset(m->always, 1, m->n);
+	for (size_t i = 0; i < m->n; i++)
+		m->entered[i] = m->ranges[i].occupied;
 	while (left && (left != before || now_ms() - start < patience)) {
 		struct timespec pause = { 0, 1000000 };
 
@@ -651,12 +648,13 @@ static void meet(struct meeting *m, unsigned timeout_ms)
 		if (!look_until(m, start))
 			break;
 		before = left;
-		left = keep_occupied(m);
+		left = keep_occupied(m, left);
 		if (left)
 			nanosleep(&pause, NULL);
 	}
 	for (size_t i = 0; i < m->n; i++)
 		m->ranges[i].occupied = m->always[i];
+	return left;
 }
 
 bool ftr__rendezvous_alone(void)
@@ -677,34 +675,35 @@ bool ftr__rendezvous_alone(void)
 long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 {
 	struct meeting m = { .ranges = ranges, .n = n };
+	size_t left = 0;
 	int result = 0;
 
 	m.mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	if (m.mem < 0)
 		result = ftr__fail(EACCES, "/proc/self/mem can't be read (errno %d): no look at the"
 				   " threads' stacks", errno);
-	if (!result && !(m.always = malloc(n + 1)))
+	if (!result && !(m.always = malloc(2 * n + 1)))
 		result = ftr__fail(ENOMEM, "no memory for a look at the threads' stacks");
 	if (!result)
 		result = ftr__maps_read(&m.maps);
 	if (!result)
 		result = list_tasks(&m);
 	if (!result) {
+		m.entered = m.always + n;
 		find_restorers(&m);
 		FTR__PUBLISH(current, &m);
 		FTR__PUBLISH(ftr__trap_look, look_at_own);
-		meet(&m, timeout_ms);
+		left = meet(&m, timeout_ms);
 		FTR__PUBLISH(ftr__trap_look, NULL);
 		ftr__grace_end_looks();
 		FTR__PUBLISH(current, NULL);
 		/* The meeting lies on this stack. */
 		ftr__trap_quiesce();
 	}
-	long left = result ? result : (long)count_occupied(&m);
 	if (m.mem >= 0)
 		close(m.mem);
 	free(m.tasks);
 	free(m.always);
 	ftr__maps_free(&m.maps);
-	return left;
+	return result ? result : (long)left;
 }

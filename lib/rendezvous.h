@@ -11,17 +11,24 @@
 /* Whether the process has one thread. */
 bool ftr__rendezvous_alone(void);
 
-/* Addresses from `after` on, not itself, and below `end`. */
+/*
+ * Addresses from `after` on, not itself, and below `end`.  occupied: whether a thread
+ * may stand there; before, FTR__INSIDE_MAY_BE_ENTERED, or 0.
+ */
 struct ftr__inside {
 	uintptr_t after, end;
 	uint8_t occupied;
 };
 
+/* Threads may enter, from outside or from others of the ranges: what is seen while
+ * one is there tells nothing of the others. */
+enum { FTR__INSIDE_MAY_BE_ENTERED = 2 };
+
 /*
  * Wait until no thread can stand inside one of the ranges, sorted: until its pc,
  * and every pc saved on its stack, was outside; for timeout_ms at most.  Nobody
- * may enter a range meanwhile.  Sets `occupied` of those that a thread may stand
- * in; returns how many.  -ENOMEM, -EACCES.
+ * may enter a range meanwhile, but those that say so.  Sets `occupied` of those that a
+ * thread may stand in; returns how many.  -ENOMEM, -EACCES.
  */
 long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms);
 

@@ -295,6 +295,8 @@ static size_t late_ranges(struct ftr__inside *ranges)
 {
 	size_t n = ftr__stub_ranges(ranges);
 
+	for (size_t i = 0; i < n; i++)
+		ranges[i].occupied = FTR__INSIDE_MAY_BE_ENTERED;
 	n += ftr__callers_late(ranges + n);
 	/* A slot's last bytes are never run: so the end of one range is not
 	 * inside the next, nor is what this very list holds in memory. */

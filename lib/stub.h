@@ -22,8 +22,9 @@
  *   4. only when all areas are full are they emptied: between batches, and if a
  *      rendezvous (P9) shows that no thread's pc, in a frame or not, is in one
  *   5. where that can't be shown, a trap that finds no stub waits for the end of
- *      its batch; so it is beside a thread that never blocks, in a process with
- *      signal handlers, for stacks keep dead frames that lead into stubs
+ *      its batch; so it is beside a thread that neither blocks nor calls traced
+ *      functions, in a process with signal handlers, for stacks keep dead frames
+ *      that lead into stubs
  *
  * Stubs are few, since the pairs of next and target that meet a batch are:
  * toggling a site again finds its stubs of before.
