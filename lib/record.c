@@ -381,7 +381,10 @@ FTR__BARE static struct ftr__record *take_fresh(struct ftr__thread *self)
 		if (!r)
 			return NULL;
 	}
-	return make(self, self->fresh++);
+	/* A signal's handler may jump away before it is whole: then it is made again. */
+	struct ftr__record *made = make(self, self->fresh);
+	FTR__PUBLISH(self->fresh, made + 1);
+	return made;
 }
 
 FTR__BARE static void set_foreign(struct ftr__record *spare, bool foreign)
