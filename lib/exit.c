@@ -260,10 +260,10 @@ FTR__BARE static void bind(struct call *call, uint64_t pending)
 	r->pending = pending;
 	r->ip = call->ip;
 	r->tls = call->self->tls;
-	FTR__WRITE_ONCE(r->set, call->set);
 	words->parent = *(const uintptr_t *)sp;
 	words->body = ftr__backend->regs_resume_at(call->regs);
 	ftr__record_lead(r, call->set);
+	FTR__PUBLISH(r->set, call->set);
 	if (call->set->any & FTR_GROUP_UNWOUND_EXITS)
 		ftr__record_watch(r, call->nested);
 	FTR__PUBLISH(r->slot, sp);

@@ -480,6 +480,8 @@ FTR__BARE struct ftr__record *ftr__record_take(struct ftr__thread *self, size_t 
 	}
 	if (!r)
 		return NULL;
+	/* A signal's handler may jump away before it serves another. */
+	FTR__PUBLISH(r->set, NULL);
 	r->nested = nested;
 	if (FTR__LIKELY(data <= r->data_room))
 		return r;
@@ -510,9 +512,9 @@ FTR__BARE bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr
 
 	if (!r)
 		return false;
-	r->set = set;
 	r->pending = 1;
 	ftr__record_lead(r, set);
+	FTR__PUBLISH(r->set, set); /* callers take it for ready */
 	r->next = self->records;
 	self->records = r;
 	return true;
