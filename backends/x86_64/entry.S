@@ -249,7 +249,7 @@
 /*
  * As STEP_INSIDE, for a cell's call that returned: rdi is the record.  That is made
  * the first of its thread's, where handler and RELEASE_RECORD find it, if it is not,
- * and stays pending for now.  The set in r10 is the record's.  x87: what is on the
+ * and stays pending until then.  The set in r10 is the record's.  x87: what is on the
  * x87 stack has to be taken from there.
  */
 	.macro	STEP_INSIDE_EXIT fn, base, at, x87
