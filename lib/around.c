@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "lib/error.h"
 #include "lib/grace.h"
 #include "lib/rendezvous.h"
@@ -180,14 +181,6 @@ struct wait {
 	pid_t late;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* Whether the frame is of a handler that was jumped over: the thread waits in the
  * kernel with its stack pointer above it. */
 static bool was_left(const struct ftr__thread *thread, uintptr_t frame)
@@ -217,7 +210,7 @@ static bool wait_for(struct ftr__thread *thread, unsigned bucket, struct wait *w
 	while (stays(thread, bucket, over)) {
 		if (!ftr__thread_alive(thread))
 			return false;
-		if (now_ms() >= w->deadline) {
+		if (ftr__clock_ms() >= w->deadline) {
 			w->late = FTR__READ_ONCE(thread->tid);
 			return true;
 		}
@@ -251,7 +244,7 @@ FTR__BARE static bool is_inside(struct ftr__thread *self, unsigned bucket)
 
 int ftr__around_wait(unsigned buckets, unsigned timeout_ms, pid_t *late)
 {
-	struct wait w = { .buckets = buckets, .deadline = now_ms() + timeout_ms };
+	struct wait w = { .buckets = buckets, .deadline = ftr__clock_ms() + timeout_ms };
 
 	for (unsigned i = 0; i < FTR__AROUND_BUCKETS && ftr__self; i++)
 		if (buckets >> i & 1 && is_inside(ftr__self, i))

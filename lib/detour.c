@@ -15,7 +15,7 @@
 
 #include "lib/error.h"
 #include "lib/exec.h"
-#include "lib/rendezvous.h"
+#include "lib/search.h"
 #include "lib/unwind.h"
 
 enum {
@@ -100,7 +100,7 @@ static int area_make(uintptr_t low, uintptr_t high, bool highest)
 		return result;
 	}
 	uintptr_t words = at + FTR__DETOURS_SIZE;
-	ftr__rendezvous_ignore(words, words + data_size);
+	ftr__search_ignore(words, words + data_size);
 	areas[n_areas] = (struct area){ .code = at, .copy = copy, .words = (void *)words };
 	FTR__PUBLISH(n_areas, n_areas + 1);
 	return 0;

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "lib/error.h"
 #include "lib/hot.h"
 #include "lib/sys.h"
@@ -75,14 +76,6 @@ void ftr__sync_core(void)
 			      MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 struct wait {
 	uint64_t start, deadline;
 	pid_t late;
@@ -117,7 +110,7 @@ static bool wait_one(struct ftr__thread *thread, void *arg)
 	uint32_t question = ask(thread);
 	for (unsigned round = 0; !has_left(thread, question); round++) {
 		struct timespec pause = { 0, round < 64 ? 20000 : 500000 };
-		uint64_t now = now_ms();
+		uint64_t now = ftr__clock_ms();
 
 		/* A thread that ended inside a handler leaves no one to wait for,
 		 * and is never the one that is late. */
@@ -134,7 +127,7 @@ static bool wait_one(struct ftr__thread *thread, void *arg)
 
 int ftr__grace_wait(unsigned timeout_ms, pid_t *late)
 {
-	struct wait w = { .start = now_ms() };
+	struct wait w = { .start = ftr__clock_ms() };
 
 	int cancel;
 

@@ -12,7 +12,7 @@
 
 #include "lib/error.h"
 #include "lib/exec.h"
-#include "lib/rendezvous.h"
+#include "lib/search.h"
 #include "lib/unwind.h"
 
 /* What a stub reads. */
@@ -112,7 +112,7 @@ static int make(const struct ftr__module *m, struct ftr__jumps *jumps)
 		return result;
 	}
 	/* Data, and never a thread's own. */
-	ftr__rendezvous_ignore(at + code_size, at + code_size + data_size);
+	ftr__search_ignore(at + code_size, at + code_size + data_size);
 	n_areas++;
 	*jumps = (struct ftr__jumps){ .code = at + size,
 				      .words = (struct words *)(at + code_size) + 1,

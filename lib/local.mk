@@ -17,6 +17,7 @@ libftr_core_la_SOURCES = \
 	lib/callers.c lib/callers.h \
 	lib/chain.c lib/chain.h \
 	lib/compiler.h \
+	lib/clock.h \
 	lib/core.c lib/core.h \
 	lib/detour.c lib/detour.h \
 	lib/discover.c lib/discover.h \
@@ -48,6 +49,8 @@ libftr_core_la_SOURCES = \
 	lib/record.c lib/record.h \
 	lib/record_dead.c \
 	lib/rendezvous.c lib/rendezvous.h \
+	lib/search.c lib/search.h \
+	lib/search_memory.c \
 	lib/set.c lib/set.h \
 	lib/site.c lib/site.h \
 	lib/slot.c lib/slot.h \

@@ -70,6 +70,22 @@ void ftr__maps_free(struct ftr__maps *maps)
 	maps->n = 0;
 }
 
+uintptr_t ftr__maps_initial_sp(void)
+{
+	enum { FIRST_FIELD = 3, FIELD = 28 };
+	FILE *f = fopen("/proc/self/stat", "re");
+	char line[1024];
+
+	if (!f)
+		return 0;
+	/* The second field, in parentheses, may have any characters. */
+	char *at = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+	fclose(f);
+	for (int field = FIRST_FIELD; at && field <= FIELD; field++)
+		at = strchr(at + 1, ' ');
+	return at ? (uintptr_t)strtoull(at, NULL, 10) : 0;
+}
+
 uintptr_t ftr__maps_gap(const struct ftr__maps *maps, uintptr_t low, uintptr_t high, size_t size,
 			size_t margin, bool highest)
 {

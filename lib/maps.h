@@ -21,6 +21,10 @@ struct ftr__maps {
 int ftr__maps_read(struct ftr__maps *maps);
 void ftr__maps_free(struct ftr__maps *maps);
 
+/* Where the stack pointer was when the program began (field 28 of /proc/self/stat,
+ * proc(5)); 0: not known. */
+uintptr_t ftr__maps_initial_sp(void);
+
 /*
  * A free range of `size` bytes (a multiple of pages) within [low, high), at
  * least `margin` bytes away from every mapping: the highest, or the lowest.

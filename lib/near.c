@@ -11,7 +11,7 @@
 #include "lib/error.h"
 #include "lib/exec.h"
 #include "lib/jump.h"
-#include "lib/rendezvous.h"
+#include "lib/search.h"
 #include "lib/unwind.h"
 
 enum { PAGE = 4096 };
@@ -83,7 +83,7 @@ static int make(const struct ftr__module *m, struct area *area)
 		munmap((void *)at, 2 * PAGE);
 		return result;
 	}
-	ftr__rendezvous_ignore(at + PAGE, at + 2 * PAGE);
+	ftr__search_ignore(at + PAGE, at + 2 * PAGE);
 	*area = (struct area){ .next = areas, .code = at + ftr__backend->near_size,
 			       .words = (uintptr_t *)(at + PAGE) + 1, .room = n - 1 };
 	areas = area;

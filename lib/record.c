@@ -20,7 +20,7 @@
 #include "lib/callers.h"
 #include "lib/error.h"
 #include "lib/exec.h"
-#include "lib/rendezvous.h"
+#include "lib/search.h"
 #include "lib/sys.h"
 #include "lib/unwind.h"
 
@@ -76,7 +76,7 @@ static int reserve_records(void)
 
 	if (p == MAP_FAILED)
 		return ftr__fail(ENOMEM, "no address space for return hooks");
-	ftr__rendezvous_ignore((uintptr_t)p, (uintptr_t)p + size);
+	ftr__search_ignore((uintptr_t)p, (uintptr_t)p + size);
 	records = p;
 	return 0;
 }

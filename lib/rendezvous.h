@@ -7,22 +7,10 @@
 #define FTR__RENDEZVOUS_H
 
 #include "lib/backend.h"
+#include "lib/search.h"
 
 /* Whether the process has one thread. */
 bool ftr__rendezvous_alone(void);
-
-/*
- * Addresses from `after` on, not itself, and below `end`.  occupied: whether a thread
- * may stand there; before, FTR__INSIDE_MAY_BE_ENTERED, or 0.
- */
-struct ftr__inside {
-	uintptr_t after, end;
-	uint8_t occupied;
-};
-
-/* Threads may enter, from outside or from others of the ranges: what is seen while
- * one is there tells nothing of the others. */
-enum { FTR__INSIDE_MAY_BE_ENTERED = 2 };
 
 /*
  * Wait until no thread can stand inside one of the ranges, sorted: until its pc,
@@ -35,9 +23,5 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms);
 /* Where the stack pointer is of a thread that waits in the kernel; false: it runs,
  * or that is not known. */
 bool ftr__rendezvous_sp(pid_t tid, uintptr_t *sp);
-
-/* Memory of the library's, in whole pages, that holds such addresses and no
- * thread's saved pc: no look at all memory goes there.  Up to 512 times. */
-void ftr__rendezvous_ignore(uintptr_t start, uintptr_t end);
 
 #endif

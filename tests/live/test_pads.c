@@ -436,6 +436,62 @@ START_TEST(test_busy_untraced_threads_are_no_obstacle)
 }
 END_TEST
 
+/** The longest string of the environment that the process began with. */
+static char *longest_string(void)
+{
+	char *longest = NULL;
+	char **string;
+
+	for (string = environ; *string; string++)
+		if (!longest || strlen(*string) > strlen(longest))
+			longest = *string;
+	return longest;
+}
+
+/** Not in the frame of who attaches. */
+static __attribute__((noinline)) void fill_with_words(char *text, live_fn pad)
+{
+	uintptr_t word = live_ip(pad) + 2;
+	size_t i;
+
+	ck_assert_uint_ge(strlen(text), 2 * sizeof(word));
+	for (i = -(uintptr_t)text % sizeof(word); i + sizeof(word) <= strlen(text);
+	     i += sizeof(word))
+		memcpy(text + i, &word, sizeof(word));
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/** Text of the environment that reads as an address inside a pad: no frame of a signal
+ *  is there.  _i: another thread runs, too, so that all memory is looked at. */
+START_TEST(test_words_of_the_environment)
+{
+	atomic_bool spinning = false;
+	struct ftr_group *group;
+	pthread_t thread;
+
+	fill_with_words(longest_string(), live_pads[0]);
+	ck_ok(ftr_init(NULL));
+	if (_i) {
+		ck_assert(signal(SIGUSR1, on_signal) != SIG_ERR);
+		ck_assert_int_eq(pthread_create(&thread, NULL, spin_in_untraced_code, &spinning),
+				 0);
+		while (!atomic_load(&spinning))
+			sched_yield();
+	}
+	group = pad_group(live_pads[0]);
+	expect_attachable(group, live_pads[0]);
+	if (_i) {
+		atomic_store(&stop, true);
+		ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	}
+	ck_ok(ftr_group_free(group));
+}
+END_TEST
+
 /** Threads run through all the pads while they are made one instruction,
  *  attached, detached and given back, over and over. */
 START_TEST(test_busy_threads_in_the_pads)
@@ -539,6 +595,7 @@ int main(void)
 	LIVE_LOOP(suite, test_thread_running_in_a_handler, 0, RUNNING_KINDS, 60);
 	LIVE_LOOP(suite, test_stepping_through_a_virgin_pad, 0, 2, 60);
 	LIVE_LOOP(suite, test_busy_untraced_threads_are_no_obstacle, 1, 5, 60);
+	LIVE_LOOP(suite, test_words_of_the_environment, 0, 2, 60);
 	LIVE_CASE(suite, test_thread_inside_a_pad_on_altstack, 60);
 	LIVE_CASE(suite, test_other_pads_meanwhile, 60);
 	LIVE_CASE(suite, test_blocked_thread_is_no_obstacle, 60);
