@@ -77,7 +77,9 @@ libftr_core_la_SOURCES = \
 if BACKEND_I386
 libftr_core_la_SOURCES += \
 	backends/i386/backend.c \
+	backends/i386/exits.h \
 	backends/i386/frame.h \
+	backends/i386/widths.h \
 	backends/i386/entry.S \
 	backends/i386/fentry.S \
 	backends/i386/probe.S \
@@ -87,7 +89,11 @@ endif
 if BACKEND_X86_64
 libftr_core_la_SOURCES += \
 	backends/x86_64/backend.c \
+	backends/x86_64/calling.h \
+	backends/x86_64/exits.h \
 	backends/x86_64/frame.h \
+	backends/x86_64/members.h \
+	backends/x86_64/widths.h \
 	backends/x86_64/entry.S \
 	backends/x86_64/fentry.S \
 	backends/x86_64/probe.S \
