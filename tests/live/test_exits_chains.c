@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -167,8 +168,8 @@ END_TEST
 #define ARCH 0x40000003
 #endif
 
-/* As container runtimes do. */
-static void refuse_process_vm_readv(void)
+/* As container runtimes do; false: this kernel has no filters. */
+static bool refuse_process_vm_readv(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -179,7 +180,10 @@ static void refuse_process_vm_readv(void)
 	struct sock_fprog program = { sizeof(code) / sizeof(*code), code };
 
 	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+		return true;
+	ck_assert_int_eq(errno, EINVAL);
+	return false;
 }
 
 static void go_deep(void)
@@ -190,7 +194,10 @@ static void go_deep(void)
 
 START_TEST(test_stacks_may_not_be_read)
 {
-	refuse_process_vm_readv();
+	if (!refuse_process_vm_readv()) {
+		fprintf(stderr, "left out: no seccomp(2)\n");
+		return;
+	}
 	hook_attach(&hook, "chains_deep", _i ? FTR_GROUP_UNWOUND_EXITS : 0);
 	in_context(go_deep);
 	ck_assert_uint_eq(hook.entries, 2 * (DEEP + 1));
