@@ -343,7 +343,8 @@ bool ftr__thread_inside(void)
 		return false;
 	if (!jumped_over(self, (uintptr_t)__builtin_frame_address(0)))
 		return true;
-	/* Its handler is gone: so that nobody waits for it. */
+	/* Its handler is gone: so that nobody waits for it, or looks at it. */
+	FTR__WRITE_ONCE(self->hooking, NULL);
 	FTR__WRITE_ONCE(self->frame, 0);
 	return false;
 }
