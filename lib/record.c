@@ -253,13 +253,7 @@ FTR__BARE static bool give_data(struct ftr__thread *self, struct ftr__record *r,
 	size_t want = room > DATA_CHUNK / 8 ? room : DATA_CHUNK;
 	uintptr_t at = self->data;
 	if (self->data_end - at < room) {
-		long got = ftr__syscall(
-#ifdef SYS_mmap2
-			SYS_mmap2,
-#else
-			SYS_mmap,
-#endif
-			0, (long)want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		long got = ftr__sys_map(want);
 		if (got > -PAGE && got < 0)
 			return false;
 		at = (uintptr_t)got;
@@ -310,9 +304,15 @@ FTR__BARE static struct ftr__record *take_handed(struct ftr__thread *self, struc
 	return adopt_all(self, all);
 }
 
+/* No signal's handler may jump away before they are adopted: see hand_back(). */
 FTR__BARE static struct ftr__record *take_returned(struct ftr__thread *self)
 {
-	return take_handed(self, empty(&self->returned));
+	if (!FTR__READ_ONCE(self->returned))
+		return NULL;
+	uint64_t signals = ftr__sys_block_signals();
+	struct ftr__record *all = take_handed(self, empty(&self->returned));
+	ftr__sys_restore_signals(signals);
+	return all;
 }
 
 /* The thread that left them may have left the first pending. */
@@ -433,8 +433,9 @@ FTR__BARE static struct ftr__record *take_spare(struct ftr__thread *self)
 		push(&self->spare, middle->also, last_of(middle->also));
 	if (all)
 		middle->also = NULL;
+	take_handed(self, all);
 	ftr__sys_restore_signals(signals);
-	return take_handed(self, all);
+	return all;
 }
 
 /* Before a new chunk, and now and then where there is none, a look whether
@@ -520,28 +521,38 @@ FTR__BARE bool ftr__record_make_ready(struct ftr__thread *self, const struct ftr
 	return true;
 }
 
+/* A signal's handler may not jump away meanwhile: what another thread is about to hand
+ * back its owner never takes for lost. */
+FTR__BARE static void hand_back(struct ftr__record *r)
+{
+	uint64_t signals = ftr__sys_block_signals();
+
+	r->foreign = r->owner != ftr__self;
+	/* All are read behind slot, also of the first of the free ones. */
+	FTR__WRITE_ONCE(r->handed, true);
+	FTR__WRITE_ONCE(r->set, NULL);
+	FTR__PUBLISH(r->slot, 0);
+	push(r->foreign ? &r->owner->returned : &r->owner->spare, r, r);
+	ftr__sys_restore_signals(signals);
+}
+
 FTR__BARE void ftr__record_return(struct ftr__record *r)
 {
 	struct ftr__thread *self = ftr__self;
 
-	r->foreign = r->owner != self; /* read behind slot */
-	/* Nobody but the record's caller is inside, in the record's own thread. */
-	if (FTR__LIKELY(r->owner == self && !r->nested)) {
-		/* While it is pending: it may be the first of those. */
-		if (FTR__UNLIKELY(!self->records))
-			self->records = take_inherited(self);
-		FTR__PUBLISH(r->slot, 0);
-		if (r == self->records)
-			return;
-		r->next = first_free(self);
-		self->records = r;
+	if (FTR__UNLIKELY(r->owner != self || r->nested)) {
+		hand_back(r);
 		return;
 	}
-	/* Read behind slot, too, where the record is the first of the free ones. */
-	FTR__WRITE_ONCE(r->handed, true);
-	FTR__WRITE_ONCE(r->set, NULL);
+	r->foreign = false;
+	/* While it is pending: it may be the first of those. */
+	if (FTR__UNLIKELY(!self->records))
+		self->records = take_inherited(self);
 	FTR__PUBLISH(r->slot, 0);
-	push(r->owner == self ? &self->spare : &r->owner->returned, r, r);
+	if (r == self->records)
+		return;
+	r->next = first_free(self);
+	self->records = r;
 }
 
 /* --- records whose unwinding is of interest ------------------------------------------- */

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -40,6 +41,18 @@ static inline long ftr__sys_read_memory(uintptr_t at, void *to, size_t size)
 
 	return ftr__syscall(SYS_process_vm_readv, ftr__sys_getpid(), (long)&here, 1,
 			    (long)&there, 1, 0);
+}
+
+/* Memory, read and written; what mmap(2) says. */
+static inline long ftr__sys_map(size_t size)
+{
+#ifdef SYS_mmap2
+	const long number = SYS_mmap2;
+#else
+	const long number = SYS_mmap;
+#endif
+	return ftr__syscall(number, 0, (long)size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 /* Whether a word can be read: rt_sigaction(2) copies its argument before it refuses

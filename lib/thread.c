@@ -9,9 +9,7 @@
  */
 #include "lib/thread.h"
 
-#include <linux/mman.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,13 +34,7 @@ static struct chunk *chunks;
 
 FTR__BARE static struct chunk *chunk_add(void)
 {
-	long at = ftr__syscall(
-#ifdef SYS_mmap2
-		SYS_mmap2,
-#else
-		SYS_mmap,
-#endif
-		0, CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long at = ftr__sys_map(CHUNK_SIZE);
 	if (at < 0 && at > -4096)
 		return NULL;
 	struct chunk *chunk = (struct chunk *)at;
