@@ -30,7 +30,10 @@ static struct ftr__record *plain_record(const struct ftr_regs *regs)
 static uint32_t flags_of(const struct ftr_regs *regs)
 {
 	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
+	const struct ftr__hooking *hooking = ftr__exit_hooking(regs);
 
+	if (hooking)
+		return hooking->group->member.flags;
 	if (!(head->mark & FTR__MARK_PLAIN))
 		return head->group->member.flags;
 	return (head->mark & FTR__MARK_WHOLE ? FTR_GROUP_REGS : 0) |
@@ -164,11 +167,10 @@ FTR_API void *ftr_entry_data(struct ftr_regs *regs)
 {
 	struct ftr__hooking *hooking = regs ? ftr__exit_hooking(regs) : NULL;
 	const struct ftr__record *record = regs ? plain_record(regs) : NULL;
-	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
 
 	if (record)
 		return record->set->data_size ? record->data : NULL;
-	return hooking && head->group->member.data_size ? hooking->data : NULL;
+	return hooking && hooking->group->member.data_size ? hooking->data : NULL;
 }
 
 FTR_API int ftr_regs_unwound(const struct ftr_regs *regs)

@@ -53,7 +53,7 @@ FTR__BARE static struct ftr__regs_head *not_plain(struct ftr_regs *regs)
 {
 	struct ftr__regs_head *head = (struct ftr__regs_head *)regs;
 
-	head->mark &= ~(uint32_t)FTR__MARK_PLAIN;
+	head->mark &= ~(uint32_t)(FTR__MARK_PLAIN | FTR__MARK_HOOKED);
 	return head;
 }
 
@@ -150,8 +150,6 @@ FTR__BARE static void dispatch_nested(const struct ftr__slot_hot *hot, struct ft
 FTR__BARE static void dispatch_outermost(struct ftr__thread *self, const struct ftr__slot_hot *hot,
 					 struct ftr_regs *regs, uintptr_t ip, uintptr_t parent_ip)
 {
-	/* Of handlers that were jumped over: their stack may be gone. */
-	FTR__WRITE_ONCE(self->hooking, NULL);
 	FTR__WRITE_ONCE(self->frame, (uintptr_t)regs);
 	FTR__BARRIER(); /* pairs with membarrier in ftr__grace_wait() */
 	const struct ftr__set *set = FTR__READ_ONCE(hot->set);

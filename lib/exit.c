@@ -43,26 +43,22 @@ FTR__BARE static void begin(struct call *call)
 {
 	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
 
-	head->mark &= ~(uint32_t)FTR__MARK_PLAIN;
-	call->hooking.outer = call->self->hooking;
-	call->hooking.regs = call->regs;
-	FTR__WRITE_ONCE(call->self->hooking, &call->hooking);
+	head->mark = (head->mark & ~(uint32_t)FTR__MARK_PLAIN) | FTR__MARK_HOOKED;
+	head->hooking = &call->hooking;
 }
 
 FTR__BARE static void end(struct call *call)
 {
-	FTR__WRITE_ONCE(call->self->hooking, call->hooking.outer);
 	if (call->set->any & FTR__MEMBER_GOES)
 		ftr__backend->regs_resume(call->regs, ftr__backend->regs_ip(call->regs));
 }
 
-/* Frames of handlers that were jumped over stay in the list below those that
- * run. */
 FTR__BARE struct ftr__hooking *ftr__exit_hooking(const struct ftr_regs *regs)
 {
-	struct ftr__hooking *hooking = ftr__self ? ftr__self->hooking : NULL;
+	const struct ftr__regs_head *head = (const struct ftr__regs_head *)regs;
+	const uint32_t bits = head->mark & (FTR__MARK_PLAIN | FTR__MARK_HOOKED);
 
-	return hooking && hooking->regs == regs ? hooking : NULL;
+	return bits == FTR__MARK_HOOKED ? head->hooking : NULL;
 }
 
 /* --- running exits ------------------------------------------------------------------------ */
@@ -77,7 +73,6 @@ FTR__BARE static void miss(const struct ftr__member *m)
 FTR__BARE static void run_exits(struct call *call, bool unwound)
 {
 	struct ftr__record *r = call->record;
-	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
 	uintptr_t parent_ip = ftr__record_parent(ftr__record_words(r)->parent);
 
 	call->hooking.exits = true;
@@ -99,7 +94,7 @@ FTR__BARE static void run_exits(struct call *call, bool unwound)
 		}
 		uintptr_t resume = ftr__backend->regs_ip(call->regs);
 		call->hooking.data = (char *)r->data + m->data_at;
-		head->group = m->group;
+		call->hooking.group = m->group;
 		exit(r->ip, parent_ip, m->group, call->regs);
 		if (!(m->flags & FTR__MEMBER_GOES) || unwound)
 			ftr__backend->regs_set_ip(call->regs, resume);
@@ -107,7 +102,7 @@ FTR__BARE static void run_exits(struct call *call, bool unwound)
 }
 
 /* The registers are those of the call that is under way. */
-FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
+FTR__BARE static void run_unwound(struct call *now, struct ftr__record *r)
 {
 	struct call call;
 
@@ -115,7 +110,7 @@ FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
 	call.record = r;
 	begin(&call);
 	run_exits(&call, true);
-	FTR__WRITE_ONCE(call.self->hooking, call.hooking.outer);
+	begin(now);
 	ftr__record_drop(r);
 }
 
@@ -125,7 +120,7 @@ FTR__BARE static void run_unwound(const struct call *now, struct ftr__record *r)
  * tail call, are alive.  all: of other stacks, too; else the search ends at the
  * first that is alive.
  */
-FTR__BARE static void settle_unwound(const struct call *now, uintptr_t sp, bool all)
+FTR__BARE static void settle_unwound(struct call *now, uintptr_t sp, bool all)
 {
 	struct ftr__record **at = ftr__record_watched(now->self), *r;
 	struct ftr__record_look look = { .sp = sp };
@@ -224,7 +219,6 @@ FTR__BARE void ftr__exit_lost(const struct ftr__slot_hot *hot)
 /* Which members' exits are to run. */
 FTR__BARE static uint64_t run_entries(struct call *call)
 {
-	struct ftr__regs_head *head = (struct ftr__regs_head *)call->regs;
 	uint64_t pending = 0;
 
 	for (uint32_t i = 0; i < call->set->n; i++) {
@@ -240,7 +234,7 @@ FTR__BARE static uint64_t run_entries(struct call *call)
 		}
 		uintptr_t resume = ftr__backend->regs_ip(call->regs);
 		call->hooking.data = exits ? (char *)call->record->data + m->data_at : NULL;
-		head->group = m->group;
+		call->hooking.group = m->group;
 		if (!m->entry(call->ip, call->parent_ip, m->group, call->regs) && exits)
 			pending |= (uint64_t)1 << m->exit_bit;
 		if (!(m->flags & FTR__MEMBER_GOES))

@@ -20,10 +20,10 @@
 
 #include "lib/record.h"
 
-/* What the handler that runs was called for: how accessors find it. */
+/* What the handler that runs was called for: its frame names it
+ * (struct ftr__regs_head). */
 struct ftr__hooking {
-	struct ftr__hooking *outer; /* of a handler that it interrupted */
-	const struct ftr_regs *regs;
+	struct ftr_group *group;    /* whose handler it is */
 	void *data;                 /* the group's entry data */
 	bool exits;                 /* of an exit handler */
 	bool unwound;

@@ -77,7 +77,8 @@
 #define FTR__MARK_WHOLE 2    /* the regs caller made the frame */
 #define FTR__MARK_ALL   4    /* all vector registers are saved */
 #define FTR__MARK_PROBE 8    /* a probe's caller made the frame */
-#define FTR__MARK_HOOKED 0x10000 /* with PLAIN: by a caller that binds records itself */
+#define FTR__MARK_HOOKED 0x10000 /* with PLAIN: by a caller that binds records itself;
+				  * else `hooking` tells of the call */
 #define FTR__MARK_FILLED 0x20000 /* with WHOLE: pt_regs is, for it was asked for */
 #define FTR__MARK_OWN   0xf0 /* the backend's own */
 #define FTR__MARK_WIDTH 0xff00
@@ -114,6 +115,7 @@
 #include <stdint.h>
 
 struct ftr_group;
+struct ftr__hooking;
 
 struct ftr__regs_head {
 	/* The backend's own. */
@@ -124,7 +126,10 @@ struct ftr__regs_head {
 	/* Whose handler is running: decides what the accessors allow.  Where an
 	 * exit's caller runs it itself, perhaps the struct ftr__record (lib/backend.h,
 	 * exits_first). */
-	struct ftr_group *group;
+	union {
+		struct ftr_group *group;
+		struct ftr__hooking *hooking; /* lib/exit.h */
+	};
 };
 
 #endif /* __ASSEMBLER__ */

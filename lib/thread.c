@@ -176,7 +176,6 @@ FTR__BARE static void node_reset(struct ftr__thread *node)
 	node->looked = 0;
 	node->error[0] = 0;
 	node->look_after = 0;
-	node->hooking = NULL;
 	/* None was taken by its last owner while there were inherited ones. */
 	if (node->records)
 		node->inherited = node->records;
@@ -335,8 +334,7 @@ bool ftr__thread_inside(void)
 		return false;
 	if (!jumped_over(self, (uintptr_t)__builtin_frame_address(0)))
 		return true;
-	/* Its handler is gone: so that nobody waits for it, or looks at it. */
-	FTR__WRITE_ONCE(self->hooking, NULL);
+	/* Its handler is gone: so that nobody waits for it. */
 	FTR__WRITE_ONCE(self->frame, 0);
 	return false;
 }

@@ -16,7 +16,6 @@
 enum { FTR__ERROR_ROOM = 384 };
 
 struct ftr__record;
-struct ftr__hooking;
 
 enum { FTR__AROUND_BUCKETS = 8 };
 
@@ -67,7 +66,6 @@ struct ftr__thread {
 	/* The newest of whose unwinding a group wants to hear; those of them that
 	 * handlers in handlers took since. */
 	struct ftr__record *watched, *watched_nested;
-	struct ftr__hooking *hooking; /* of the handler that runs (lib/exit.h) */
 	/* Where the thread's static TLS is: its ftr__self; the thread's own stack,
 	 * 0: not looked for yet. */
 	uintptr_t tls, stack_low, stack_high;

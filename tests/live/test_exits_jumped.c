@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * H7, R4: handlers of return hooks that are left by siglongjmp(3) out of a signal
- * handler, and then their stack goes: nothing of them is looked at again.
+ * H7, R4: handlers of return hooks that are left by siglongjmp(3).  Their stack may
+ * go, then: nothing of them is looked at again; and a handler that they interrupted,
+ * and to which the jump leads, goes on as it was.
  */
 #include "tests/live/hooks.h"
 
@@ -96,10 +97,55 @@ START_TEST(test_handlers_stack_is_gone)
 }
 END_TEST
 
+HOOKED long jumped_inner(long n)
+{
+	LIVE_OPAQUE(n);
+	return n + 3;
+}
+
+static void *data_before, *data_after;
+static sigjmp_buf inner;
+static int inner_left;
+
+static void leave_inner(struct hook *hook, struct ftr_regs *regs)
+{
+	inner_left++;
+	siglongjmp(inner, 1);
+}
+
+static void call_inner(struct hook *hook, struct ftr_regs *regs)
+{
+	data_before = ftr_entry_data(regs);
+	if (!sigsetjmp(inner, 1))
+		jumped_inner(1);
+	data_after = ftr_entry_data(regs);
+}
+
+START_TEST(test_jump_to_the_handler_that_was_interrupted)
+{
+	struct hook outer = { .at_exit = call_inner }, in = { .at_exit = leave_inner };
+	int before;
+
+	hook_attach(&outer, "jumped_plain", _i % 2 ? FTR_GROUP_REGS : 0);
+	hook_attach(&in, "jumped_inner",
+		    FTR_GROUP_REENTRANT | (_i / 2 ? FTR_GROUP_UNWOUND_EXITS : 0));
+	for (long n = 0; n < 3; n++) {
+		before = inner_left;
+		ck_assert_int_eq(jumped_plain(n), n + 2);
+		ck_assert_int_eq(inner_left, before + 1);
+		ck_assert_ptr_nonnull(data_before);
+		ck_assert_ptr_eq(data_after, data_before);
+	}
+	hook_drop(&in);
+	hook_drop(&outer);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("exits_jumped");
 
 	LIVE_LOOP(suite, test_handlers_stack_is_gone, 0, 4 * N_FLAGS, 30);
+	LIVE_LOOP(suite, test_jump_to_the_handler_that_was_interrupted, 0, 4, 30);
 	return live_main(suite);
 }
