@@ -555,44 +555,6 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 	self->records = r;
 }
 
-/* --- records whose unwinding is of interest ------------------------------------------- */
-
-FTR__BARE void ftr__record_watch(struct ftr__record *r, bool nested)
-{
-	struct ftr__thread *owner = r->owner;
-
-	r->watched = owner->life;
-	if (FTR__LIKELY(!nested)) {
-		r->older = owner->watched;
-		FTR__PUBLISH(owner->watched, r);
-		return;
-	}
-	r->older = FTR__READ_ONCE(owner->watched_nested);
-	while (!__atomic_compare_exchange_n(&owner->watched_nested, &r->older, r, false,
-					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		;
-}
-
-FTR__BARE struct ftr__record **ftr__record_watched(struct ftr__thread *self)
-{
-	struct ftr__record *newest = NULL, *oldest;
-
-	if (FTR__UNLIKELY(FTR__READ_ONCE(self->watched_nested) != NULL))
-		newest = __atomic_exchange_n(&self->watched_nested, NULL, __ATOMIC_RELAXED);
-	if (FTR__UNLIKELY(newest != NULL)) {
-		for (oldest = newest; oldest->older; oldest = oldest->older)
-			;
-		oldest->older = self->watched;
-		FTR__PUBLISH(self->watched, newest);
-	}
-	return &self->watched;
-}
-
-FTR__BARE bool ftr__record_is_watched(const struct ftr__record *r)
-{
-	return r->watched && r->watched == FTR__READ_ONCE(r->owner->life);
-}
-
 FTR__BARE bool ftr__record_is_one(const struct ftr__slot_hot *hot)
 {
 	return (uintptr_t)hot - (uintptr_t)records < RECORDS_MAX * sizeof *records;
@@ -630,10 +592,22 @@ FTR__BARE static bool is_lost(const struct ftr__thread *self, const struct ftr__
 	return !FTR__FETCH(r->slot) && r->owner == self && !r->foreign;
 }
 
+/* Who was jumped out of while it put a record into the list, or took one out, left one
+ * that only says that it is there. */
+FTR__BARE static bool is_listed(struct ftr__record *r)
+{
+	bool listed = r->listed;
+
+	r->listed = false;
+	if (!listed)
+		r->watched = 0;
+	return listed;
+}
+
 FTR__BARE static void drop_if_dead(struct ftr__thread *self, struct ftr__record *r,
 				   struct ftr__record_look *look)
 {
-	if (!r->owner || ftr__record_is_watched(r))
+	if (!r->owner || is_listed(r))
 		return;
 	if (is_lost(self, r)) {
 		adopt(self, r);
@@ -650,6 +624,8 @@ FTR__BARE static void drop_dead(struct ftr__thread *self, uintptr_t sp)
 	struct ftr__record_look look = { .sp = sp };
 	size_t n = FTR__FETCH(n_chunks);
 
+	for (struct ftr__record *r = *ftr__record_watched(self); r; r = r->older)
+		r->listed = true;
 	for (size_t c = 0; c < n; c++)
 		for (size_t i = 0; FTR__FETCH(owners[c]) == self && i < CHUNK; i++)
 			drop_if_dead(self, &records[c * CHUNK + i], &look);

@@ -42,6 +42,7 @@ struct ftr__record {
 	bool handed;  /* in its owner's `returned`, or about to be */
 	bool nested;  /* taken, or given back, by a handler in a handler */
 	bool foreign; /* another thread gave it back, or is about to */
+	bool listed;  /* in a look: found in its owner's `watched` */
 	void *data;
 	uintptr_t tls; /* of the thread that took it */
 	struct ftr__record *also;  /* in `returned`, behind this one */
@@ -88,8 +89,9 @@ void ftr__record_drop(struct ftr__record *record);
  * Records whose groups are to be told of unwinding are in a list of the thread
  * that took them, `watched`, newest first.  Only that thread changes it, and no
  * handler in a handler, by single stores: a signal's handler may jump away
- * behind any.  Who returns through another than the newest leaves it there,
- * with a slot of 0.
+ * behind any.  One that says that it is watched, and is in no list, was left so: a
+ * look for dead ones gives it back.  Who returns through another than the newest
+ * leaves it there, with a slot of 0.
  */
 void ftr__record_watch(struct ftr__record *record, bool nested);
 bool ftr__record_is_watched(const struct ftr__record *record);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * See record.h: whether the call that a record stands for is over, without having
- * returned.  Floor 4.
+ * returned; the list of those whose groups want to hear of that.  Floor 4.
  */
 #include "lib/record.h"
 
@@ -146,4 +146,42 @@ FTR__BARE void ftr__record_drop(struct ftr__record *r)
 {
 	unhook(r);
 	ftr__record_return(r);
+}
+
+/* --- records whose unwinding is of interest ------------------------------------------- */
+
+FTR__BARE void ftr__record_watch(struct ftr__record *r, bool nested)
+{
+	struct ftr__thread *owner = r->owner;
+
+	r->watched = owner->life;
+	if (FTR__LIKELY(!nested)) {
+		r->older = owner->watched;
+		FTR__PUBLISH(owner->watched, r);
+		return;
+	}
+	r->older = FTR__READ_ONCE(owner->watched_nested);
+	while (!__atomic_compare_exchange_n(&owner->watched_nested, &r->older, r, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+FTR__BARE struct ftr__record **ftr__record_watched(struct ftr__thread *self)
+{
+	struct ftr__record *newest = NULL, *oldest;
+
+	if (FTR__UNLIKELY(FTR__READ_ONCE(self->watched_nested) != NULL))
+		newest = __atomic_exchange_n(&self->watched_nested, NULL, __ATOMIC_RELAXED);
+	if (FTR__UNLIKELY(newest != NULL)) {
+		for (oldest = newest; oldest->older; oldest = oldest->older)
+			;
+		oldest->older = self->watched;
+		FTR__PUBLISH(self->watched, newest);
+	}
+	return &self->watched;
+}
+
+FTR__BARE bool ftr__record_is_watched(const struct ftr__record *r)
+{
+	return r->watched && r->watched == FTR__READ_ONCE(r->owner->life);
 }
