@@ -7,6 +7,7 @@ exit_tests = \
 	tests/live/test_exits_frames \
 	tests/live/test_exits_chains \
 	tests/live/test_exits_signals \
+	tests/live/test_exits_jumps \
 	tests/live/test_exits_detach \
 	tests/live/test_exits_hold \
 	tests/live/test_exits_calls \
@@ -77,6 +78,10 @@ tests_live_test_exits_signals_SOURCES = tests/live/test_exits_signals.c tests/li
 	$(live_step) $(hooks)
 tests_live_test_exits_signals_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_signals_LDADD = $(stress_lib)
+tests_live_test_exits_jumps_SOURCES = tests/live/test_exits_jumps.c $(live_step) \
+	$(live_common)
+tests_live_test_exits_jumps_CPPFLAGS = $(stress_cppflags)
+tests_live_test_exits_jumps_LDADD = $(stress_core) $(UNWIND_LIBS)
 endif
 
 # Exceptions through hooked functions.
