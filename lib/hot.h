@@ -13,6 +13,7 @@
 #define FTR__THREAD_ASKED    FTR__WORD
 #define FTR__THREAD_ANSWERED (FTR__WORD + 4)
 #define FTR__THREAD_RECORDS  (FTR__WORD + 8)
+#define FTR__THREAD_TLS      (2 * FTR__WORD + 8)
 
 /* struct ftr__set */
 #define FTR__SET_RUN         0
@@ -46,6 +47,7 @@
 #define FTR__RECORD_PENDING   (10 * FTR__WORD)
 #define FTR__RECORD_DATA_ROOM (10 * FTR__WORD + 8)
 #define FTR__RECORD_HANDED    (10 * FTR__WORD + 12)
+#define FTR__RECORD_TLS       (11 * FTR__WORD + 16)
 
 /* A cell's length; its struct ftr__cell_words lies as many bytes behind it as all
  * cells are long. */

@@ -545,6 +545,8 @@ FTR__BARE void ftr__record_return(struct ftr__record *r)
 		return;
 	}
 	r->foreign = false;
+	/* A thread that ended may have taken it: callers that bind do not say who. */
+	r->tls = self->tls;
 	/* While it is pending: it may be the first of those. */
 	if (FTR__UNLIKELY(!self->records))
 		self->records = take_inherited(self);

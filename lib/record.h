@@ -44,7 +44,7 @@ struct ftr__record {
 	bool foreign; /* another thread gave it back, or is about to */
 	bool listed;  /* in a look: found in its owner's `watched` */
 	void *data;
-	uintptr_t tls; /* of the thread that took it */
+	uintptr_t tls; /* of the thread that took it; free ones: whose they are */
 	struct ftr__record *also;  /* in `returned`, behind this one */
 	struct ftr__record *older; /* among its owner's that are watched */
 	uint32_t watched; /* the owner's `life`, if it is among these */
@@ -62,6 +62,7 @@ FTR__AT(next, FTR__RECORD_NEXT);
 FTR__AT(pending, FTR__RECORD_PENDING);
 FTR__AT(data_room, FTR__RECORD_DATA_ROOM);
 FTR__AT(handed, FTR__RECORD_HANDED);
+FTR__AT(tls, FTR__RECORD_TLS);
 #undef FTR__AT
 
 /* Reserve the area; 0, -ENOMEM or -EACCES.  Under the library's lock. */

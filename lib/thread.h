@@ -40,6 +40,8 @@ struct ftr__thread {
 	uint32_t asked, answered;
 	/* Return hooks (lib/record.h): free records, but perhaps for the first. */
 	struct ftr__record *records;
+	/* Where the thread's static TLS is: its ftr__self. */
+	uintptr_t tls;
 	/* The question that the asynchronous round waits for (lib/grace.c). */
 	uint32_t awaited;
 	/* Calls inside handlers: now and then one looks more closely. */
@@ -66,9 +68,8 @@ struct ftr__thread {
 	/* The newest of whose unwinding a group wants to hear; those of them that
 	 * handlers in handlers took since. */
 	struct ftr__record *watched, *watched_nested;
-	/* Where the thread's static TLS is: its ftr__self; the thread's own stack,
-	 * 0: not looked for yet. */
-	uintptr_t tls, stack_low, stack_high;
+	/* The thread's own stack, 0: not looked for yet. */
+	uintptr_t stack_low, stack_high;
 	struct ftr__inside_around around[FTR__AROUND_BUCKETS];
 	uint32_t life; /* how many threads had the node */
 	/* CLOCK_BOOTTIME at registration, ns: tells a thread from a later one
@@ -80,6 +81,7 @@ _Static_assert(offsetof(struct ftr__thread, frame) == FTR__THREAD_FRAME, "frame"
 _Static_assert(offsetof(struct ftr__thread, asked) == FTR__THREAD_ASKED, "asked");
 _Static_assert(offsetof(struct ftr__thread, answered) == FTR__THREAD_ANSWERED, "answered");
 _Static_assert(offsetof(struct ftr__thread, records) == FTR__THREAD_RECORDS, "records");
+_Static_assert(offsetof(struct ftr__thread, tls) == FTR__THREAD_TLS, "tls");
 
 /* This thread's node, or NULL before its first call.  Initial-exec, one word:
  * a library that is loaded by dlopen() has room for that. */

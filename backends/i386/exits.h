@@ -128,6 +128,9 @@
 	movl	(%ebp), %ecx
 	cmpl	%ebx, FTR__RECORD_OWNER(%ecx)
 	jne	.L\fn\()_foreign
+	movl	FTR__THREAD_TLS(%ebx), %eax
+	cmpl	%eax, FTR__RECORD_TLS(%ecx)
+	jne	.L\fn\()_foreign	/* of a thread that ended */
 	movl	FTR__THREAD_RECORDS(%ebx), %eax
 	movl	$0, FTR__RECORD_SLOT(%ecx)
 	movl	%eax, FTR__RECORD_NEXT(%ecx)

@@ -153,6 +153,9 @@
 	je	.L\fn\()_otherwise
 	cmpb	$0, FTR__RECORD_HANDED(%rdx)
 	jne	.L\fn\()_otherwise	/* was for a handler in a handler */
+	movq	FTR__THREAD_TLS(%r11), %rax
+	cmpq	%rax, FTR__RECORD_TLS(%rdx)
+	jne	.L\fn\()_otherwise	/* of a thread that ended */
 	movq	FTR__THREAD_RECORDS(%r11), %rax
 	testq	%rax, %rax
 	jz	.L\fn\()_otherwise
