@@ -147,9 +147,9 @@ static int leave_occupied(struct ftr__patches *patches)
 	if (!ranges)
 		return ftr__fail(ENOMEM, "no memory for a rendezvous");
 	for (size_t i = 0; i < patches->n; i++)
-		ranges[i] = (struct ftr__inside){ *patches->spans[i].ips,
-						  *patches->spans[i].ips + patches->spans[i].length,
-						  0 };
+		ranges[i] = (struct ftr__inside){
+			.after = *patches->spans[i].ips,
+			.end = *patches->spans[i].ips + patches->spans[i].length };
 	long left = ftr__rendezvous(ranges, patches->n, ftr__batch_patience_ms);
 	for (size_t i = 0; i < patches->n && left > 0; i++) {
 		patches->spans[i].occupied |= ranges[i].occupied;

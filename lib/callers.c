@@ -44,9 +44,9 @@ static size_t windows_of(uintptr_t copy, struct ftr__inside *ranges)
 	size_t n = 0;
 
 	for (const struct ftr__inside *window = ftr__late; window < ftr__late_end; window++)
-		ranges[n++] = (struct ftr__inside){ ftr__callers_near(copy, window->after),
-						    ftr__callers_near(copy, window->end),
-						    FTR__INSIDE_MAY_BE_ENTERED };
+		ranges[n++] = (struct ftr__inside){
+			.after = ftr__callers_near(copy, window->after),
+			.end = ftr__callers_near(copy, window->end), .enterable = true };
 	return n;
 }
 

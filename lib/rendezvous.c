@@ -8,6 +8,9 @@
  * once, for each thread and whenever it was, that neither its pc nor a pc
  * saved in a signal frame of its stack is inside (lib/search.h).
  *
+ * A look at a thread that is, or was interrupted, in a range that is enterable tells
+ * nothing: it is looked at again.
+ *
  * Ways to know about a thread, tried in turn until the time is up:
  *
  *   trapped    it met one of the breakpoints: its pc is outside, and in the
@@ -45,7 +48,8 @@ enum {
 	OCCUPIED_MS = 100,           /* for those inside to leave */
 	RUNNING_ROUNDS = 4,          /* membarriers a running thread must get over */
 	RUNNING_NS = 2000000,        /* and processor time it must use, ns */
-	MEMORY_LOOK_MS = 100         /* when running threads make it worth while */
+	MEMORY_LOOK_MS = 100,        /* when running threads make it worth while */
+	ASK_MS = 5                   /* from asking threads to look to asking again */
 };
 
 struct task {
@@ -58,8 +62,7 @@ struct task {
 
 struct meeting {
 	struct ftr__search search;
-	uint8_t *always;  /* occupied in all rounds so far */
-	uint8_t *entered; /* FTR__INSIDE_MAY_BE_ENTERED */
+	bool *always; /* occupied in all rounds so far */
 	struct task *tasks;
 	size_t n_tasks;
 	bool memory_clear; /* no saved pc in all writable memory */
@@ -80,8 +83,8 @@ FTR__BARE static void look_at_own(uintptr_t sp)
 
 	if (!self || !m || self->looked == number)
 		return;
-	ftr__search_stack(&m->search, sp);
-	FTR__PUBLISH(self->looked, number);
+	if (!ftr__search_stack(&m->search, sp))
+		FTR__PUBLISH(self->looked, number);
 }
 
 /* --- the threads ------------------------------------------------------------ */
@@ -199,6 +202,7 @@ static bool progressed(struct task *task)
 static void look_at(struct meeting *m, struct task *task)
 {
 	uintptr_t sp = 0, pc = 0, again_sp, again_pc;
+	bool enterable;
 
 	if (ftr__thread_for_each(has_looked, task)) {
 		task->clear = true;
@@ -210,13 +214,12 @@ static void look_at(struct meeting *m, struct task *task)
 		break;
 	case BLOCKED:
 		task->moved = true; /* or marked as inside here */
-		ftr__search_word(&m->search, pc);
-		ftr__search_stack(&m->search, sp);
+		enterable = ftr__search_word(&m->search, pc);
+		enterable |= ftr__search_stack(&m->search, sp);
 		/* Blocked still, or again: what was read is not of a frame that
 		 * it returned to meanwhile. */
-		task->clear = look(task->tid, &again_sp, &again_pc) == BLOCKED;
-		if (task->clear)
-			ftr__search_word(&m->search, again_pc);
+		task->clear = look(task->tid, &again_sp, &again_pc) == BLOCKED &&
+			      !ftr__search_word(&m->search, again_pc) && !enterable;
 		break;
 	case RUNNING:
 	case UNKNOWN:
@@ -274,15 +277,19 @@ static bool all_moved(const struct meeting *m)
 /* Until all threads are known about, or the time is up. */
 static bool look_until(struct meeting *m, uint64_t start)
 {
-	bool tried_memory = m->memory_clear;
+	uint64_t ask = start + ASK_MS, memory = start + MEMORY_LOOK_MS, now;
 	size_t left;
 
-	while ((left = look_at_all(m)) != 0 && ftr__clock_ms() < m->deadline) {
+	while ((left = look_at_all(m)) != 0 && (now = ftr__clock_ms()) < m->deadline) {
 		struct timespec pause = { 0, 100000 };
 
-		if (!tried_memory && ftr__clock_ms() - start >= MEMORY_LOOK_MS && all_moved(m)) {
-			tried_memory = true;
+		if (!m->memory_clear && now >= memory && all_moved(m)) {
 			m->memory_clear = ftr__search_memory(&m->search, m->deadline);
+			memory = 2 * now - start; /* that it could not be told of takes long */
+		}
+		if (now >= ask) {
+			ftr__grace_ask_to_look(look_at_own);
+			ask = now + ASK_MS;
 		}
 		nanosleep(&pause, NULL);
 		ftr__membarrier();
@@ -302,26 +309,24 @@ static uintptr_t own_start(void)
 	return frame ? frame : (uintptr_t)__builtin_frame_address(0);
 }
 
-/* Forget what was seen: nobody can have entered since, but some have left. */
-static void look_again(struct meeting *m)
+/* Forget what was seen: nobody can have entered since, but some have left.  False: the
+ * calling thread tells nothing now. */
+static bool look_again(struct meeting *m)
 {
 	for (size_t i = 0; i < m->search.n; i++)
-		FTR__WRITE_ONCE(m->search.ranges[i].occupied, 0);
+		FTR__WRITE_ONCE(m->search.ranges[i].occupied, false);
 	for (size_t i = 0; i < m->n_tasks; i++)
 		m->tasks[i] = (struct task){ .tid = m->tasks[i].tid };
 	FTR__PUBLISH(current_number, current_number + 1);
 	ftr__grace_ask_to_look(look_at_own);
-	ftr__search_stack(&m->search, own_start());
+	return !ftr__search_stack(&m->search, own_start());
 }
 
-/* What was free in any whole round is free, and how many are not yet; but not where
- * who was seen elsewhere may have come from it since its own look. */
-static size_t keep_occupied(struct meeting *m, size_t left)
+/* What was free in any whole round is free; how many are not yet. */
+static size_t keep_occupied(struct meeting *m)
 {
-	for (size_t i = 0; i < m->search.n; i++)
-		if (m->entered[i] && FTR__READ_ONCE(m->search.ranges[i].occupied))
-			return left;
-	left = 0;
+	size_t left = 0;
+
 	for (size_t i = 0; i < m->search.n; i++)
 		left += m->always[i] &= FTR__READ_ONCE(m->search.ranges[i].occupied);
 	return left;
@@ -336,18 +341,15 @@ static size_t meet(struct meeting *m, unsigned timeout_ms)
 	size_t left = m->search.n, before = 0;
 
 	m->deadline = start + timeout_ms;
-	memset(m->always, 1, m->search.n);
-	for (size_t i = 0; i < m->search.n; i++)
-		m->entered[i] = m->search.ranges[i].occupied;
+	memset(m->always, true, m->search.n);
 	while (left && (left != before || ftr__clock_ms() - start < patience)) {
 		struct timespec pause = { 0, 1000000 };
 
 		m->memory_clear = !has_signal_handlers();
-		look_again(m);
-		if (!look_until(m, start))
+		if (!look_again(m) || !look_until(m, start))
 			break;
 		before = left;
-		left = keep_occupied(m, left);
+		left = keep_occupied(m);
 		if (left)
 			nanosleep(&pause, NULL);
 	}
@@ -377,12 +379,11 @@ long ftr__rendezvous(struct ftr__inside *ranges, size_t n, unsigned timeout_ms)
 	size_t left = 0;
 	int result = ftr__search_open(&m.search, ranges, n);
 
-	if (!result && !(m.always = malloc(2 * n + 1)))
+	if (!result && !(m.always = malloc((n + 1) * sizeof *m.always)))
 		result = ftr__fail(ENOMEM, "no memory for a look at the threads' stacks");
 	if (!result)
 		result = list_tasks(&m);
 	if (!result) {
-		m.entered = m.always + n;
 		FTR__PUBLISH(current, &m);
 		FTR__PUBLISH(ftr__trap_look, look_at_own);
 		left = meet(&m, timeout_ms);

@@ -17,12 +17,12 @@ enum {
 };
 
 /* Two markers write the same value. */
-FTR__BARE void ftr__search_word(struct ftr__search *s, uintptr_t word)
+FTR__BARE bool ftr__search_word(struct ftr__search *s, uintptr_t word)
 {
 	size_t low = 0, high = s->n;
 
 	if (word <= s->ranges[0].after || word >= s->ranges[s->n - 1].end)
-		return;
+		return false;
 	/* The last range that starts below word. */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -31,14 +31,21 @@ FTR__BARE void ftr__search_word(struct ftr__search *s, uintptr_t word)
 		else
 			high = middle;
 	}
-	if (word < s->ranges[low - 1].end)
-		FTR__WRITE_ONCE(s->ranges[low - 1].occupied, 1);
+	struct ftr__inside *range = &s->ranges[low - 1];
+	if (word >= range->end)
+		return false;
+	if (!range->enterable)
+		FTR__WRITE_ONCE(range->occupied, true);
+	return range->enterable;
 }
 
-FTR__BARE void ftr__search_words(struct ftr__search *s, const uintptr_t *words, size_t n)
+FTR__BARE bool ftr__search_words(struct ftr__search *s, const uintptr_t *words, size_t n)
 {
+	bool enterable = false;
+
 	for (size_t i = 0; i < n; i++)
-		ftr__search_word(s, words[i]);
+		enterable |= ftr__search_word(s, words[i]);
+	return enterable;
 }
 
 FTR__BARE long ftr__search_read(const struct ftr__search *s, void *to, size_t size, uintptr_t at)
@@ -93,33 +100,37 @@ FTR__BARE static const struct ftr__mapping *mapping_of(const struct ftr__search 
 }
 
 /* One stack, from sp up to the end of its mapping. */
-FTR__BARE static void check_one_stack(struct ftr__search *s, struct stacks *stacks, uintptr_t sp)
+FTR__BARE static bool check_one_stack(struct ftr__search *s, struct stacks *stacks, uintptr_t sp)
 {
 	uintptr_t words[128]; /* alternate signal stacks are small */
 	uintptr_t start = ftr__align_down(sp, sizeof *words), at = start;
 	const struct ftr__mapping *map = mapping_of(s, sp);
+	bool enterable = false;
 
 	if (!map)
-		return;
+		return false;
 	uintptr_t end = map->end - start < STACK_BOUND ? map->end : start + STACK_BOUND;
 	while (at < end) {
 		size_t size = end - at < sizeof words ? end - at : sizeof words;
 		long got = ftr__search_read(s, words, size, at);
 		if (got < (long)sizeof *words)
-			return;
-		ftr__search_words(s, words, (size_t)got / sizeof *words);
+			break;
+		enterable |= ftr__search_words(s, words, (size_t)got / sizeof *words);
 		follow_frames(s, stacks, words, (size_t)got / sizeof *words, at, start,
 			      end);
 		at += (size_t)got;
 	}
+	return enterable;
 }
 
-FTR__BARE void ftr__search_stack(struct ftr__search *s, uintptr_t sp)
+FTR__BARE bool ftr__search_stack(struct ftr__search *s, uintptr_t sp)
 {
 	struct stacks stacks = { { sp }, 1 };
+	bool enterable = false;
 
 	for (size_t i = 0; i < stacks.n; i++)
-		check_one_stack(s, &stacks, stacks.sp[i]);
+		enterable |= check_one_stack(s, &stacks, stacks.sp[i]);
+	return enterable;
 }
 
 static void add_restorer(struct ftr__search *s, uintptr_t ip, size_t frame_sp)

@@ -15,16 +15,13 @@
 
 /*
  * Addresses from `after` on, not itself, and below `end`.  occupied: whether a thread
- * may stand there; before, FTR__INSIDE_MAY_BE_ENTERED, or 0.
+ * may stand there.  enterable: threads come there from outside, or from others of the
+ * ranges, and go on to outside: of one that is there nothing is told of the others.
  */
 struct ftr__inside {
 	uintptr_t after, end;
-	uint8_t occupied;
+	bool occupied, enterable;
 };
-
-/* Threads may enter, from outside or from others of the ranges: what is seen while
- * one is there tells nothing of the others. */
-enum { FTR__INSIDE_MAY_BE_ENTERED = 2 };
 
 enum { FTR__RESTORERS_MAX = 6 };
 
@@ -45,20 +42,22 @@ struct ftr__search {
 int ftr__search_open(struct ftr__search *s, struct ftr__inside *ranges, size_t n);
 void ftr__search_close(struct ftr__search *s);
 
-/* Mark the range as occupied that has `word` inside; in any thread, at any time. */
-void ftr__search_word(struct ftr__search *s, uintptr_t word);
-void ftr__search_words(struct ftr__search *s, const uintptr_t *words, size_t n);
+/* Mark the range as occupied that has `word` inside, or if it is enterable, return
+ * true; in any thread, at any time. */
+bool ftr__search_word(struct ftr__search *s, uintptr_t word);
+bool ftr__search_words(struct ftr__search *s, const uintptr_t *words, size_t n);
 
-/* The words of a stack from sp on, and of those that frames of signals lead to; in
- * any thread, in a handler of a signal, too. */
-void ftr__search_stack(struct ftr__search *s, uintptr_t sp);
+/* The same for the words of a stack from sp on, and of those that frames of signals
+ * lead to; in any thread, in a handler of a signal, too. */
+bool ftr__search_stack(struct ftr__search *s, uintptr_t sp);
 
 /* Reading by system call: at unmapped memory it ends instead of faulting.  How many
  * bytes, or a negative errno. */
 long ftr__search_read(const struct ftr__search *s, void *to, size_t size, uintptr_t at);
 
 /* All writable memory that is present, for a GiB at most and until `deadline` by
- * ftr__clock_ms(): whether that was all.  One thread at a time. */
+ * ftr__clock_ms(): whether that was all, and no range was met that is enterable.  One
+ * thread at a time. */
 bool ftr__search_memory(struct ftr__search *s, uint64_t deadline);
 
 /* Memory of the library's, in whole pages, that holds such addresses and no

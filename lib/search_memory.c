@@ -27,7 +27,7 @@ static size_t n_ignored;
 void ftr__search_ignore(uintptr_t start, uintptr_t end)
 {
 	if (n_ignored < FTR__ARRAY_SIZE(ignored))
-		ignored[n_ignored++] = (struct ftr__inside){ start, end, 0 };
+		ignored[n_ignored++] = (struct ftr__inside){ .after = start, .end = end };
 }
 
 /* What is ignored and begins first in [start, end); NULL: nothing. */
@@ -53,17 +53,20 @@ static bool check_words(struct ftr__search *s, uintptr_t start, uintptr_t end,
 		if (bounds->left < want || ftr__clock_ms() >= bounds->deadline)
 			return false;
 		bounds->left -= want;
-		if (got > 0)
-			ftr__search_words(s, words, (size_t)got / sizeof *words);
+		if (got > 0 && ftr__search_words(s, words, (size_t)got / sizeof *words))
+			return false;
 	}
 	return true;
 }
 
-/* Pages in a row that are present: one that was never touched holds no frame. */
-static bool check_pages(struct ftr__search *s, uintptr_t start, uintptr_t end, struct bounds *bounds)
+/* Pages in a row that are present, up to a mapping's end, which may be within one: a
+ * page that was never touched holds no frame. */
+static bool check_pages(struct ftr__search *s, const struct ftr__mapping *map, uintptr_t start,
+			uintptr_t end, struct bounds *bounds)
 {
 	const struct ftr__inside *skip;
 
+	end = end < map->end ? end : map->end;
 	while (start < end && (skip = next_ignored(start, end)) != NULL) {
 		if (skip->after > start && !check_words(s, start, skip->after, bounds))
 			return false;
@@ -92,7 +95,9 @@ static int scan_mapping(struct ftr__search *s, int pagemap, const struct ftr__ma
 			struct bounds *bounds)
 {
 	struct page_region_ regions[64];
-	struct pm_scan_arg_ arg = { .size = sizeof arg, .start = map->start, .end = map->end,
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	struct pm_scan_arg_ arg = { .size = sizeof arg, .start = map->start,
+				    .end = ftr__align_up(map->end, page),
 				    .vec = (uintptr_t)regions,
 				    .vec_len = FTR__ARRAY_SIZE(regions),
 				    .category_anyof_mask = PAGE_IS_PRESENT_ | PAGE_IS_SWAPPED_,
@@ -103,7 +108,7 @@ static int scan_mapping(struct ftr__search *s, int pagemap, const struct ftr__ma
 		if (n < 0)
 			return -1;
 		for (int i = 0; i < n; i++)
-			if (!check_pages(s, (uintptr_t)regions[i].start,
+			if (!check_pages(s, map, (uintptr_t)regions[i].start,
 					 (uintptr_t)regions[i].end, bounds))
 				return 0;
 		if (arg.walk_end <= arg.start)
@@ -122,14 +127,14 @@ static bool read_mapping(struct ftr__search *s, int pagemap, const struct ftr__m
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
 	for (uintptr_t at = map->start; at < map->end;) {
-		size_t n = (map->end - at) / page;
+		size_t n = (map->end - at + page - 1) / page;
 		if (n > FTR__ARRAY_SIZE(entries))
 			n = FTR__ARRAY_SIZE(entries);
 		ssize_t got = pread(pagemap, entries, n * 8, (off_t)(at / page * 8));
 		if (got < 8 || ftr__clock_ms() >= bounds->deadline)
 			return false;
 		for (size_t i = 0; i < (size_t)got / 8; i++, at += page)
-			if ((entries[i] >> 62) && !check_pages(s, at, at + page, bounds))
+			if ((entries[i] >> 62) && !check_pages(s, map, at, at + page, bounds))
 				return false;
 	}
 	return true;

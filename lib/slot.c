@@ -296,7 +296,7 @@ static size_t late_ranges(struct ftr__inside *ranges)
 	size_t n = ftr__stub_ranges(ranges);
 
 	for (size_t i = 0; i < n; i++)
-		ranges[i].occupied = FTR__INSIDE_MAY_BE_ENTERED;
+		ranges[i].enterable = true;
 	n += ftr__callers_late(ranges + n);
 	/* A slot's last bytes are never run: so the end of one range is not
 	 * inside the next, nor is what this very list holds in memory. */
@@ -304,7 +304,7 @@ static size_t late_ranges(struct ftr__inside *ranges)
 		if (slots[i].state == WAITING)
 			ranges[n++] = (struct ftr__inside){
 				ftr__slot_address(i) - 1,
-				ftr__slot_address(i) + ftr__backend->slot_size - 2, 0 };
+				ftr__slot_address(i) + ftr__backend->slot_size - 2, false, false };
 	return n;
 }
 
@@ -317,7 +317,7 @@ static int by_start(const void *a, const void *b)
 
 static bool is_occupied(const struct ftr__inside *ranges, size_t n, uint32_t number)
 {
-	struct ftr__inside key = { ftr__slot_address(number) - 1, 0, 0 };
+	struct ftr__inside key = { .after = ftr__slot_address(number) - 1 };
 	const struct ftr__inside *range = bsearch(&key, ranges, n, sizeof key, by_start);
 
 	return !range || range->occupied;
@@ -373,7 +373,7 @@ static void reclaim(unsigned patience_ms)
  * bounded. */
 static unsigned patience(void)
 {
-	size_t ms = RECLAIM_MS * (1 + n_waiting / RECLAIM_MORE);
+	size_t ms = RECLAIM_MS * (n_waiting / RECLAIM_MIN);
 
 	return ms < RECLAIM_LAST_MS ? (unsigned)ms : RECLAIM_LAST_MS;
 }

@@ -156,8 +156,8 @@ static int by_start(const void *a, const void *b)
 size_t ftr__stub_ranges(struct ftr__inside *ranges)
 {
 	for (size_t i = 0; i < n_areas; i++)
-		ranges[i] = (struct ftr__inside){ areas[i].code, stub_of(&areas[i], AREA_STUBS),
-						  0 };
+		ranges[i] = (struct ftr__inside){ .after = areas[i].code,
+						  .end = stub_of(&areas[i], AREA_STUBS) };
 	return n_areas;
 }
 

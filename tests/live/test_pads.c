@@ -460,6 +460,16 @@ static __attribute__((noinline)) void fill_with_words(char *text, live_fn pad)
 		memcpy(text + i, &word, sizeof(word));
 }
 
+/** What is below the stack pointer is memory, too. */
+static __attribute__((noinline)) void wipe_stack_below(void)
+{
+	volatile char below[8192];
+	size_t i;
+
+	for (i = 0; i < sizeof(below); i++)
+		below[i] = 0;
+}
+
 static void on_signal(int sig)
 {
 	(void)sig;
@@ -474,6 +484,7 @@ START_TEST(test_words_of_the_environment)
 	pthread_t thread;
 
 	fill_with_words(longest_string(), live_pads[0]);
+	wipe_stack_below();
 	ck_ok(ftr_init(NULL));
 	if (_i) {
 		ck_assert(signal(SIGUSR1, on_signal) != SIG_ERR);
