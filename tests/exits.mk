@@ -15,7 +15,6 @@ exit_tests = \
 	tests/live/test_exits_returns \
 	tests/live/test_exits_nested \
 	tests/live/test_exits_jumped \
-	tests/live/test_exits_lost \
 	tests/live/test_shadow
 if BACKEND_X86_64
 exit_tests += tests/live/test_exits_hold_six
@@ -37,9 +36,6 @@ tests_live_test_exits_nested_LDADD = $(stress_core) $(UNWIND_LIBS)
 tests_live_test_exits_jumped_SOURCES = tests/live/test_exits_jumped.c $(hooks)
 tests_live_test_exits_jumped_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_jumped_LDADD = $(stress_lib)
-tests_live_test_exits_lost_SOURCES = tests/live/test_exits_lost.c $(live_step) $(live_common)
-tests_live_test_exits_lost_CPPFLAGS = $(stress_cppflags)
-tests_live_test_exits_lost_LDADD = $(stress_lib)
 tests_live_test_exits_chains_SOURCES = tests/live/test_exits_chains.c tests/live/hooks_stub.S $(hooks)
 tests_live_test_exits_chains_CPPFLAGS = $(stress_cppflags)
 tests_live_test_exits_chains_LDADD = $(stress_lib)
