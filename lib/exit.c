@@ -61,6 +61,16 @@ FTR__BARE struct ftr__hooking *ftr__exit_hooking(const struct ftr_regs *regs)
 	return bits == FTR__MARK_HOOKED ? head->hooking : NULL;
 }
 
+FTR__BARE void ftr__exit_give_rights(struct ftr_regs *regs, struct ftr_group *group)
+{
+	struct ftr__hooking *hooking = ftr__exit_hooking(regs);
+
+	if (hooking)
+		hooking->group = group;
+	else
+		((struct ftr__regs_head *)regs)->group = group;
+}
+
 /* --- running exits ------------------------------------------------------------------------ */
 
 FTR__BARE static void miss(const struct ftr__member *m)

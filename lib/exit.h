@@ -35,6 +35,9 @@ struct ftr__hooking {
 /* Of the running handler with these registers; NULL: its set has no exits. */
 struct ftr__hooking *ftr__exit_hooking(const struct ftr_regs *regs);
 
+/* The handler is run with the rights of another group. */
+void ftr__exit_give_rights(struct ftr_regs *regs, struct ftr_group *group);
+
 /* What lib/dispatch.c does with such sets in a handler in a handler. */
 void ftr__exit_nested(const struct ftr__set *set, uintptr_t ip, uintptr_t parent_ip,
 		      struct ftr_regs *regs);

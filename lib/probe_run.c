@@ -8,6 +8,7 @@
  * sleep in a system call for ever.  So post loads it again.
  */
 #include "lib/dispatch.h"
+#include "lib/exit.h"
 #include "lib/grace.h"
 #include "lib/probe.h"
 #include "lib/thread.h"
@@ -149,7 +150,7 @@ FTR__BARE int ftr__probe_ride(uintptr_t site_ip, uintptr_t parent_ip, struct ftr
 	uintptr_t ip = ftr__backend->regs_ip(regs);
 	bool stays = ftr__backend->shadow_stack();
 
-	((struct ftr__regs_head *)regs)->group = stays ? &rights_to_stay : &ftr__probe_rights;
+	ftr__exit_give_rights(regs, stays ? &rights_to_stay : &ftr__probe_rights);
 	ftr__count(&probe->hits);
 	ftr__backend->regs_set_ip(regs, probe->addr);
 	if (probe->pre && probe->pre(probe, regs) && !stays)
